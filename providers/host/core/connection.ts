@@ -1,0 +1,89 @@
+import { GroundworkError } from "../../errors.ts";
+
+/** How commands reach the machine behind a libvirt URI. */
+export type HostConnection =
+  | { kind: "local"; uri: string }
+  | {
+      kind: "ssh";
+      uri: string;
+      hostname: string;
+      user?: string;
+      port?: number;
+      identityFile?: string;
+      knownHostsFile?: string;
+    };
+
+const example = "qemu:///system or qemu+ssh://root@hv1.example.org/system";
+
+/**
+ * Reads a libvirt connection URI.
+ *
+ * `qemu:///system` and `qemu+unix:///system?socket=PATH` are this machine; `qemu+ssh://` is reached
+ * with OpenSSH (`keyfile` and `known_hosts` in the query are honoured, as libvirt does).
+ *
+ * @throws GroundworkError `bad-libvirt-uri` for anything else, and for `no_verify`, which would
+ *   switch off the check of the host key.
+ */
+export function parseLibvirtUri(uri: string): HostConnection {
+  const bad = (seen: string): GroundworkError =>
+    new GroundworkError({
+      code: "bad-libvirt-uri",
+      message: `Cannot use the libvirt URI "${uri}": ${seen}.`,
+      next: `Write one like ${example}.`,
+    });
+  const url = URL.canParse(uri) ? new URL(uri) : undefined;
+  if (url === undefined) throw bad("it is not a URI");
+  const [driver, transport] = url.protocol.replace(/:$/, "").split("+");
+  if (driver !== "qemu") throw bad(`the driver is "${driver ?? ""}" and only qemu is supported`);
+  if (transport === undefined || transport === "unix") {
+    if (url.hostname !== "") throw bad("a host needs the transport ssh");
+    return { kind: "local", uri };
+  }
+  if (transport !== "ssh") throw bad(`the transport "${transport}" is not unix or ssh`);
+  if (!/^[A-Za-z0-9][A-Za-z0-9.:_-]*$/.test(url.hostname.replace(/^\[|\]$/g, "")))
+    throw bad("it names no valid host");
+  if (url.searchParams.has("no_verify")) throw bad("no_verify would skip the check of the host key");
+  const user = decodeURIComponent(url.username);
+  if (user !== "" && !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(user)) throw bad("the user name is not valid");
+  const keyfile = url.searchParams.get("keyfile");
+  const knownHosts = url.searchParams.get("known_hosts");
+  return {
+    kind: "ssh",
+    uri,
+    hostname: url.hostname.replace(/^\[|\]$/g, ""),
+    ...(user !== "" && { user }),
+    ...(url.port !== "" && { port: Number(url.port) }),
+    ...(keyfile !== null && { identityFile: keyfile }),
+    ...(knownHosts !== null && { knownHostsFile: knownHosts }),
+  };
+}
+
+/** The options that make `ssh` reach the host without ever asking, the host key always checked. */
+export function sshArguments(
+  connection: Extract<HostConnection, { kind: "ssh" }>,
+  controlPath?: string,
+): string[] {
+  const option = (name: string, value: string): string[] => ["-o", `${name}=${value}`];
+  return [
+    ...option("BatchMode", "yes"),
+    ...option("StrictHostKeyChecking", "yes"),
+    ...option("ConnectTimeout", "10"),
+    ...option("ServerAliveInterval", "15"),
+    ...option("ServerAliveCountMax", "4"),
+    ...(controlPath === undefined
+      ? []
+      : [
+          ...option("ControlMaster", "auto"),
+          ...option("ControlPath", controlPath),
+          ...option("ControlPersist", "60"),
+        ]),
+    ...(connection.identityFile === undefined ? [] : ["-i", connection.identityFile]),
+    ...(connection.knownHostsFile === undefined
+      ? []
+      : option("UserKnownHostsFile", connection.knownHostsFile)),
+    ...(connection.port === undefined ? [] : ["-p", String(connection.port)]),
+    ...(connection.user === undefined ? [] : ["-l", connection.user]),
+    "--",
+    connection.hostname,
+  ];
+}

@@ -1,0 +1,34 @@
+/**
+ * Scripts run on a host through one fixed command line, so that nothing of them, secrets included,
+ * stands in an argument list. Their text travels on standard input, which then stays open as a
+ * leash: when it ends (the program died, the connection dropped), the whole process group is ended.
+ */
+export const leashCommand = [
+  "IFS= read -r size",
+  'script=$(head -c "$size")',
+  "exec 4<&0",
+  "set -m",
+  'bash /dev/fd/3 3<<<"$script" </dev/null 4<&- &',
+  "child=$!",
+  "unset script",
+  '{ cat <&4 >/dev/null; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
+  "leash=$!",
+  '{ wait "$child"; status=$?; } 2>/dev/null', // without the shell's own notice of the exit
+  'kill -KILL -- "-$leash" 2>/dev/null',
+  'exit "$status"',
+].join("\n");
+
+/** What goes to standard input: the length in bytes, then the script. */
+export function frameScript(script: string): string {
+  return `${String(Buffer.byteLength(script))}\n${script}`;
+}
+
+/** Quotes one word for a POSIX shell. */
+export function quote(word: string): string {
+  return /^[A-Za-z0-9_./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
+}
+
+/** Quotes every word of a command for a POSIX shell. */
+export function quoteAll(words: readonly string[]): string {
+  return words.map(quote).join(" ");
+}
