@@ -1,0 +1,136 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+/** `undefined` when the need is met, else what is missing, as it reads after "needs <name>: ". */
+type Probe = () => string | undefined;
+
+/** Folders in which daemons lie that an ordinary user's PATH leaves out. */
+const systemFolders = ["/usr/sbin", "/sbin", "/usr/local/sbin"];
+
+/** True when the command could be run and exited with 0. */
+function succeeds(file: string, args: readonly string[]): boolean {
+  const searched = [process.env["PATH"] ?? "", ...systemFolders].join(path.delimiter);
+  const result = spawnSync(file, args, {
+    stdio: "ignore",
+    timeout: 20_000,
+    env: { ...process.env, PATH: searched },
+  });
+  return result.status === 0;
+}
+
+const command =
+  (file: string, ...args: string[]): Probe =>
+  () =>
+    succeeds(file, args) ? undefined : `\`${[file, ...args].join(" ")}\` does not succeed`;
+
+const present =
+  (file: string): Probe =>
+  () =>
+    fs.existsSync(file) ? undefined : `${file} is missing`;
+
+const all =
+  (...probes: Probe[]): Probe =>
+  () =>
+    probes.map((probe) => probe()).find((missing) => missing !== undefined);
+
+const asRoot: Probe = () => (process.getuid?.() === 0 ? undefined : "the tests do not run as root");
+
+/** Where set-up keeps tools and built images, outside the checkout. */
+export function cacheFolder(): string {
+  const xdg = process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache");
+  return process.env["GROUNDWORK_CACHE"] ?? path.join(xdg, "groundwork");
+}
+
+function filesIn(folder: string, wanted: RegExp): string[] {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder)
+    .filter((name) => wanted.test(name))
+    .map((name) => path.join(folder, name));
+}
+
+const minio: Probe = () => {
+  const built = filesIn(path.join(cacheFolder(), "bin"), /^minio-/);
+  return [...built, "minio"].some((file) => succeeds(file, ["--version"]))
+    ? undefined
+    : "there is no `minio` on PATH and none that set-up built";
+};
+
+const pulumi: Probe = () => {
+  const home = process.env["PULUMI_HOME"] ?? path.join(cacheFolder(), "pulumi");
+  const versions = filesIn(path.join(home, "versions"), /^\d/);
+  return versions.some((folder) => succeeds(path.join(folder, "bin", "pulumi"), ["version"]))
+    ? undefined
+    : `no Pulumi CLI runs below ${home}/versions; \`make setup\` installs it`;
+};
+
+const image: Probe = () =>
+  filesIn(path.join(cacheFolder(), "images"), /\.qcow2$/).length > 0
+    ? undefined
+    : `no base image is in ${path.join(cacheFolder(), "images")}; \`make up\` builds it`;
+
+/** Every need a test can name, each with a cheap probe that really tries the thing. */
+const probes = {
+  root: asRoot,
+  loop: all(asRoot, command("losetup", "--find")),
+  lvm: all(asRoot, command("lvm", "version"), command("lvs", "--driverloaded", "n")),
+  deviceMapper: all(asRoot, command("dmsetup", "version")),
+  netns: all(asRoot, command("unshare", "--net", "true"), command("ip", "netns", "list")),
+  mountns: all(asRoot, command("unshare", "--mount", "--propagation", "private", "true")),
+  qemu: all(command("qemu-system-x86_64", "--version"), command("qemu-img", "--version")),
+  ovmf: present("/usr/share/OVMF/OVMF_CODE_4M.fd"),
+  libvirt: all(
+    command("libvirtd", "--version"),
+    command("virtlogd", "--version"),
+    command("virsh", "--version"),
+  ),
+  minio,
+  sshd: all(present("/usr/sbin/sshd"), command("ssh", "-V")),
+  netcat: command("sh", "-c", "command -v nc"),
+  mkisofs: command(
+    "sh",
+    "-c",
+    "command -v genisoimage || command -v mkisofs || command -v xorriso",
+  ),
+  mmdebstrap: command("mmdebstrap", "--version"),
+  shellcheck: command("shellcheck", "--version"),
+  curl: command("curl", "--version"),
+  go: command("go", "version"),
+  pulumi,
+  image,
+} satisfies Record<string, Probe>;
+
+/** The name of something that a test needs of the machine it runs on. */
+export type Need = keyof typeof probes;
+
+const answers = new Map<Need, string | undefined>();
+
+/** What is missing of a need, or `undefined` when it is met. Each need is probed once per process. */
+export function missingNeed(need: Need): string | undefined {
+  if (!answers.has(need)) answers.set(need, probes[need]());
+  return answers.get(need);
+}
+
+/** True where a missing need is a failure and not a skip. */
+export function mustRunEverything(env: NodeJS.ProcessEnv = process.env): boolean {
+  return env["CI"] !== undefined && !["", "0", "false"].includes(env["CI"]);
+}
+
+/**
+ * Call first in a `before` hook or test, with mocha's `this`: skips visibly when the machine lacks
+ * one of the needs, and throws instead where CI is set.
+ */
+export function requireNeeds(context: Mocha.Context, needs: readonly Need[]): void {
+  const missing = needs.flatMap((need) => {
+    const reason = missingNeed(need);
+    return reason === undefined ? [] : [`needs ${need}: ${reason}`];
+  });
+  if (missing.length === 0) return;
+  const said = missing.join("; ");
+  if (mustRunEverything()) throw new Error(`This machine cannot run the test: it ${said}.`);
+  const titles = context.test?.titlePath().join(" › ") ?? "test";
+  process.stderr.write(`    skipped: ${titles}: ${said}\n`);
+  context.skip();
+}
