@@ -13,6 +13,7 @@ export const leashCommand = [
   "unset script",
   '{ cat <&4 >/dev/null; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
   "leash=$!",
+  'disown "$leash"', // its end is not worth a notice
   '{ wait "$child"; status=$?; } 2>/dev/null', // without the shell's own notice of the exit
   'kill -KILL -- "-$leash" 2>/dev/null',
   'exit "$status"',

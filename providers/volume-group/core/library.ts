@@ -1,0 +1,73 @@
+/**
+ * The bash functions behind every command on a volume group. They stand in front of a script once
+ * (`commands.prelude`); the fragments of `volumeGroupCommands` call them. All hold a lock per volume
+ * group while they change something, and all may be repeated.
+ */
+export const sharedLibrary = String.raw`
+set -euo pipefail
+export LC_ALL=C LVM_SUPPRESS_FD_WARNINGS=1
+[ -e /run/udev/control ] || export DM_DISABLE_UDEV=1 # without udev, LVM makes its device nodes itself
+
+vg_fail() { echo "$*" >&2; exit 1; }
+
+# vg_locked VG COMMAND...: runs the command while no other run of ours changes this volume group.
+vg_locked() (
+  vg=$1; shift
+  mkdir -p /run/lock
+  exec {lock}>"/run/lock/groundwork-$vg.lock"
+  flock -w 120 "$lock" || vg_fail "volume group $vg has been locked by another run for two minutes"
+  "$@"
+)
+
+# vg_users DEVICE: prints the processes that hold the device open, one "PID NAME" each.
+vg_users() {
+  local device pid
+  device=$(readlink -f -- "$1")
+  { find /proc/[0-9]*/fd -lname "$device" 2>/dev/null || true; } | cut -d/ -f3 | sort -un |
+    while read -r pid; do
+      [ "$pid" = "$BASHPID" ] || echo "$pid $(cat "/proc/$pid/comm" 2>/dev/null || echo gone)"
+    done
+}
+
+# vg_idle DEVICE: fails when a process, a mount or the swap uses the device.
+vg_idle() {
+  local users
+  [ -b "$1" ] || return 0
+  users=$(vg_users "$1" | paste -sd, -)
+  [ -z "$users" ] || vg_fail "$1 is in use by $users"
+  perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDONLY | O_EXCL) or exit 1' "$(readlink -f -- "$1")" ||
+    vg_fail "$1 is mounted, or used by another device"
+}
+`.trim();
+
+/** Where the kernel has device mapper, LVM does all of it. */
+export const deviceMapperLibrary = String.raw`
+vg_lvm() { "$@"; }
+
+vg_activate() { vg_lvm lvchange -ay -Ky "$1/$2"; }
+
+vg_activate_all() { vg_lvm vgchange -ay "$1"; }
+
+vg_deactivate() {
+  vg_lvm lvs "$1/$2" >/dev/null 2>&1 || return 0
+  vg_idle "/dev/$1/$2"
+  vg_lvm lvchange -an "$1/$2"
+}
+
+vg_create() { # VG LV BYTES OPTION...
+  local vg=$1 lv=$2 bytes=$3; shift 3
+  vg_lvm lvcreate -y -Wy -Zy -n "$lv" -L "$bytes"b "$@" "$vg" >&2
+}
+
+vg_extend() { # VG LV BYTES
+  local now
+  now=$(vg_lvm lvs --noheadings --nosuffix --units b -o lv_size "$1/$2")
+  [ "$now" -ge "$3" ] || vg_lvm lvextend -L "$3"b "$1/$2" >&2
+}
+
+vg_remove() {
+  vg_lvm lvs "$1/$2" >/dev/null 2>&1 || return 0
+  vg_idle "/dev/$1/$2"
+  vg_lvm lvremove -f "$1/$2" >&2
+}
+`.trim();
