@@ -1,0 +1,170 @@
+import { execa } from "execa";
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { cacheFolder, requireNeeds } from "../support/needs.ts";
+
+const checkout = path.resolve(import.meta.dirname, "../..");
+
+/** A Pulumi project in a folder of its own, with a backend of its own. */
+class Project {
+  readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-project-"));
+  readonly #env = {
+    PULUMI_HOME: process.env["PULUMI_HOME"] ?? path.join(cacheFolder(), "pulumi"),
+    PULUMI_BACKEND_URL: `file://${this.folder}/state`,
+    PULUMI_CONFIG_PASSPHRASE: "test",
+    PULUMI_SKIP_UPDATE_CHECK: "true",
+    GROUNDWORK_HOME: path.join(this.folder, "home"),
+  };
+
+  constructor() {
+    fs.mkdirSync(path.join(this.folder, "state"));
+    fs.symlinkSync(path.join(checkout, "node_modules"), path.join(this.folder, "node_modules"));
+    this.write("package.json", JSON.stringify({ type: "module", main: "index.ts" }));
+    this.write(
+      "Pulumi.yaml",
+      "name: serialised\nruntime: { name: nodejs, options: { typescript: false, nodeargs: --import=tsx } }\n",
+    );
+  }
+
+  write(file: string, text: string): void {
+    fs.writeFileSync(path.join(this.folder, file), text);
+  }
+
+  /** The program: `body` sees the classes of this checkout. */
+  program(body: string): void {
+    const file = JSON.stringify(path.join(checkout, "providers/key-pair/resource.ts"));
+    this.write("index.ts", `import { KeyPair } from ${file};\n${body}`);
+  }
+
+  pulumi(...args: string[]) {
+    return execa("npx", ["pulumi", "--non-interactive", "--cwd", this.folder, ...args], {
+      cwd: checkout,
+      env: this.#env,
+      all: true,
+      reject: false,
+    });
+  }
+
+  async succeed(...args: string[]): Promise<string> {
+    const result = await this.pulumi(...args);
+    assert.equal(result.exitCode, 0, result.all);
+    return result.stdout;
+  }
+
+  /** Everything the backend keeps on disk, history and backups included. */
+  stateFiles(): string {
+    return fs
+      .readdirSync(path.join(this.folder, "state"), { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => fs.readFileSync(path.join(entry.parentPath, entry.name), "utf8"))
+      .join("\n");
+  }
+
+  remove(): void {
+    fs.rmSync(this.folder, { recursive: true, force: true });
+  }
+}
+
+interface ExportedResource {
+  type: string;
+  outputs?: Record<string, unknown>;
+  inputs?: Record<string, unknown>;
+}
+
+describe("a serialised provider", function () {
+  this.timeout(180_000);
+  let project: Project;
+  let exported: string;
+  let privateKey: string;
+  let publicKey: string;
+
+  const keyProgram = (comment: string): string =>
+    `const pair = new KeyPair("pair", { comment: ${JSON.stringify(comment)} });
+     export const publicKey = pair.publicKey; export const privateKey = pair.privateKey;`;
+
+  before(async function () {
+    requireNeeds(this, ["pulumi"]);
+    project = new Project();
+    project.program(keyProgram("first comment"));
+    await project.succeed("stack", "init", "test");
+    await project.succeed("up", "--yes", "--skip-preview");
+    exported = await project.succeed("stack", "export");
+    publicKey = await project.succeed("stack", "output", "publicKey");
+    privateKey = await project.succeed("stack", "output", "privateKey", "--show-secrets");
+  });
+
+  after(async () => {
+    if (project === undefined) return;
+    await project.pulumi("destroy", "--yes", "--skip-preview");
+    project.remove();
+  });
+
+  const resource = (): ExportedResource => {
+    const { deployment } = JSON.parse(exported) as {
+      deployment: { resources: ExportedResource[] };
+    };
+    const found = deployment.resources.find(({ type }) => type.endsWith(":KeyPair"));
+    assert.ok(found);
+    return found;
+  };
+
+  it("keeps at most 3 KiB of code in the state, and no path of this machine", () => {
+    const provider = resource().inputs?.["__provider"];
+    assert.equal(typeof provider, "string");
+    assert.ok(String(provider).length <= 3072, `__provider has ${String(provider).length} bytes`);
+    assert.ok(!String(provider).includes(checkout));
+    assert.ok(String(provider).includes(`import("@groundwork/providers/register.js")`));
+  });
+
+  it("makes a key that OpenSSH accepts and shows only its public half", async () => {
+    assert.match(publicKey, /^ssh-ed25519 \S+ first comment$/);
+    const file = path.join(project.folder, "key");
+    fs.writeFileSync(file, `${privateKey.trim()}\n`, { mode: 0o600 });
+    const derived = await execa("ssh-keygen", ["-y", "-f", file]);
+    assert.equal(derived.stdout.split(" ")[1], publicKey.split(" ")[1]);
+    fs.rmSync(file);
+    assert.equal(await project.succeed("stack", "output", "privateKey"), "[secret]");
+  });
+
+  it("leaves no line of the private key anywhere in the state", () => {
+    const text = exported + project.stateFiles();
+    assert.ok(text.includes(publicKey), "the search would find the public key");
+    const lines = privateKey.trim().split("\n").slice(1, -1);
+    // The file begins with the public half, so only what comes after it is secret.
+    const secret = lines.slice(2);
+    assert.ok(secret.length >= 2);
+    for (const line of secret) assert.ok(!text.includes(line), `found ${line.slice(0, 8)}…`);
+  });
+
+  it("changes nothing on the second up", async () => {
+    await project.succeed("up", "--yes", "--skip-preview", "--expect-no-changes");
+  });
+
+  it("changes nothing when only the code in the state is older", async () => {
+    const older = exported.replaceAll("exports.handler", "// an older stub\\nexports.handler");
+    assert.notEqual(older, exported);
+    project.write("older.json", older);
+    await project.succeed("stack", "import", "--file", path.join(project.folder, "older.json"));
+    await project.succeed("preview", "--refresh", "--expect-no-changes");
+  });
+
+  it("changes a comment in place and keeps the key", async () => {
+    project.program(keyProgram("second comment"));
+    await project.succeed("up", "--yes", "--skip-preview");
+    assert.equal(
+      await project.succeed("stack", "output", "publicKey"),
+      publicKey.replace("first", "second"),
+    );
+  });
+
+  it("says what is wrong in one paragraph, without a stack trace", async () => {
+    project.program(keyProgram("two\nlines"));
+    const result = await project.pulumi("preview");
+    assert.notEqual(result.exitCode, 0);
+    assert.match(result.all, /comment: must be one line of printable characters/);
+    assert.doesNotMatch(result.all, /^\s+at .*:\d+:\d+/m);
+    project.program(keyProgram("second comment"));
+  });
+});
