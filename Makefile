@@ -1,0 +1,55 @@
+# `make` lists the targets. STACK=name selects another stack than local: `make up STACK=sandbox`.
+# ARGS passes options on: `make up ARGS=--json`. Every program explains itself: `make up ARGS=--help`.
+STACK ?= local
+M ?= vm1
+ARGS ?=
+export STACK
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+##@ The lab
+.PHONY: up preview status ssh down
+up: ## Everything: tools, hypervisor and object store where there is none, images, machines
+	@scripts/run up --stack "$(STACK)" $(ARGS)
+
+preview: ## What `make up` would change, with cache hits, misses and bytes; changes nothing
+	@scripts/run preview --stack "$(STACK)" $(ARGS)
+
+status: ## What runs, and how to reach it
+	@scripts/run status --stack "$(STACK)" $(ARGS)
+
+ssh: ## A shell on a machine: make ssh M=vm1
+	@eval "$$(scripts/env "$(STACK)")" && exec ssh -F "$$GROUNDWORK_HOME/ssh/$(STACK)/config" "$(M)" $(ARGS)
+
+down: ## Destroys the stack and all that `make up` started; nothing is left behind
+	@scripts/run down --stack "$(STACK)" $(ARGS)
+
+##@ Tools
+.PHONY: setup env
+setup: ## Installs or builds the tools; safe to repeat and to interrupt
+	@scripts/setup
+
+env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
+	@scripts/env "$(STACK)"
+
+##@ Development
+.PHONY: test unit component integration e2e check format
+test: ## All tests, with one line of totals at the end
+	@scripts/run test $(ARGS)
+
+unit component integration e2e: ## One kind of tests only
+	@scripts/run test $(ARGS) $@
+
+check: ## Types, lint, formatting, shell scripts, unit and component tests
+	@scripts/setup && npm run --silent check
+
+format: ## Formats every file
+	@npm run --silent format
+
+.PHONY: help
+help:
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z][a-z0-9 ]*:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@printf '\nSTACK=%s, out of:%s\n' "$(STACK)" "$(patsubst Pulumi.%.yaml, %,$(wildcard Pulumi.*.yaml))"
