@@ -1,0 +1,56 @@
+import * as pulumi from "@pulumi/pulumi";
+import { checkConfig } from "./config/checks.ts";
+import { explain } from "./config/explain.ts";
+import { ConfigError, type Problem } from "./config/problem.ts";
+import { type Config, configSchema } from "./config/schema.ts";
+
+export type * from "./config/schema.ts";
+export { ConfigError } from "./config/problem.ts";
+
+const prefix = "groundwork:";
+
+/**
+ * Reads the configuration of a stack: the mapping under `config:` of a stack file, with keys such
+ * as `groundwork:machines`. Keys of other namespaces are left alone. Defaults are filled in.
+ *
+ * @throws ConfigError `bad-configuration` that lists every problem with its path.
+ */
+export function parseConfig(raw: Record<string, unknown>): Config {
+  const sections = Object.fromEntries(
+    Object.entries(raw)
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => [key.slice(prefix.length), value]),
+  );
+  const parsed = configSchema.safeParse(sections);
+  const problems: Problem[] = parsed.success
+    ? checkConfig(parsed.data)
+    : explain(parsed.error.issues, sections);
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
+  return parsed.data;
+}
+
+/** Every section holds a mapping or a list, which Pulumi hands over as JSON text. */
+function decode(value: string): unknown {
+  try {
+    return JSON.parse(value) as unknown;
+  } catch {
+    return value; // a scalar; the schema says what was expected in its place
+  }
+}
+
+/**
+ * The configuration of the stack that is being deployed.
+ *
+ * @throws pulumi.RunError with the text of ConfigError, which Pulumi shows without a stack trace.
+ */
+export function loadConfig(): Config {
+  const raw = Object.entries(pulumi.runtime.allConfig()).map(
+    ([key, value]) => [key, decode(value)] as const,
+  );
+  try {
+    return parseConfig(Object.fromEntries(raw));
+  } catch (error) {
+    if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
+    throw error;
+  }
+}
