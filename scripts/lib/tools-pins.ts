@@ -1,0 +1,123 @@
+/** The exact versions of everything that set-up installs beside the npm packages. */
+export const pins = {
+  pulumi: "3.259.0",
+  terraformBridge: "1.1.3",
+  libvirtProvider: "0.8.3",
+  commandPlugin: "1.2.1",
+  /** The commit of 2026-02-12 that tools/minio pins: MinIO publishes newer sources than binaries. */
+  minioSource: "20260212201848",
+  /** The last release that MinIO publishes as a binary with a checksum. */
+  minioRelease: "RELEASE.2025-09-07T16-13-09Z",
+  /** Lowest release of Go that the pinned modules build with. */
+  go: "1.25",
+} as const;
+
+export const toolNames = [
+  "pulumi",
+  "language-host",
+  "dynamic-launcher",
+  "terraform-bridge",
+  "libvirt-provider",
+  "command-plugin",
+  "minio",
+] as const;
+
+export type ToolName = (typeof toolNames)[number];
+
+/** How a tool is made on a machine that reaches package registries only. */
+export type Recipe =
+  /** `go build` of one package, in the module `tools/<module>`. */
+  | {
+      readonly kind: "go";
+      readonly module: string;
+      readonly package: string;
+      readonly ldflags: string;
+    }
+  /** TypeScript in `tools/<folder>`, compiled, and a launcher that starts its main.js by node. */
+  | { readonly kind: "script"; readonly folder: string }
+  /** A file out of a Go module that `tools/<module>` requires. */
+  | {
+      readonly kind: "module-file";
+      readonly module: string;
+      readonly from: string;
+      readonly file: string;
+    };
+
+/** A tool, as the user reads about it, and how it is made. */
+export interface Tool {
+  readonly title: string;
+  /** What it is for. */
+  readonly why: string;
+  readonly recipe: Recipe;
+  /** How long making it takes on 2 cores with nothing cached, in seconds: measured. */
+  readonly buildSeconds: number;
+}
+
+const strip = "-s -w";
+
+export const tools: Readonly<Record<ToolName, Tool>> = {
+  pulumi: {
+    title: `Pulumi CLI ${pins.pulumi}`,
+    why: "runs the program",
+    recipe: {
+      kind: "go",
+      module: "pulumi",
+      package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
+      ldflags: `${strip} -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pins.pulumi}`,
+    },
+    buildSeconds: 180,
+  },
+  "language-host": {
+    title: "Node.js language host",
+    why: "lets the CLI run TypeScript",
+    recipe: { kind: "script", folder: "language-host" },
+    buildSeconds: 1,
+  },
+  "dynamic-launcher": {
+    title: "dynamic-provider launcher",
+    why: "starts this project's own providers",
+    recipe: {
+      kind: "module-file",
+      module: "pulumi",
+      from: "github.com/pulumi/pulumi/sdk/v3",
+      file: "nodejs/dist/pulumi-resource-pulumi-nodejs",
+    },
+    buildSeconds: 1,
+  },
+  "terraform-bridge": {
+    title: `Terraform bridge ${pins.terraformBridge}`,
+    why: "carries the libvirt provider",
+    recipe: {
+      kind: "go",
+      module: "terraform-bridge",
+      package: "github.com/pulumi/pulumi-terraform-bridge/v3/dynamic",
+      ldflags:
+        `${strip} -X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore` +
+        ` -X github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/version.version=v${pins.terraformBridge}`,
+    },
+    buildSeconds: 110,
+  },
+  "libvirt-provider": {
+    title: `libvirt provider ${pins.libvirtProvider}`,
+    why: "makes domains, networks and pools",
+    recipe: {
+      kind: "go",
+      module: "libvirt-provider",
+      package: "github.com/dmacvicar/terraform-provider-libvirt",
+      ldflags: strip,
+    },
+    buildSeconds: 15,
+  },
+  "command-plugin": {
+    title: `command plugin ${pins.commandPlugin}`,
+    why: "runs commands on machines",
+    recipe: { kind: "script", folder: "command-plugin" },
+    buildSeconds: 1,
+  },
+  minio: {
+    title: "MinIO",
+    why: "stores base images where there is no object store",
+    recipe: { kind: "go", module: "minio", package: "github.com/minio/minio", ldflags: strip },
+    buildSeconds: 130,
+  },
+};
