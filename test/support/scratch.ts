@@ -1,0 +1,126 @@
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as net from "node:net";
+import * as os from "node:os";
+import * as path from "node:path";
+
+/**
+ * What a test leaves outside its own memory is undone three times over: by the test's `after` hook,
+ * by the exit of the process (Ctrl-C included), and, after a kill -9, by the next test that runs.
+ */
+const undone = new Set<() => void>();
+
+process.once("exit", () => {
+  for (const undo of [...undone].reverse()) quietly(undo);
+});
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
+  process.once(signal, () => process.exit(1));
+
+function quietly(undo: () => void): void {
+  try {
+    undo();
+  } catch (error) {
+    process.stderr.write(`clean-up after tests: ${String(error)}\n`);
+  }
+}
+
+/**
+ * Has `undo` called when the process ends, whatever ends it but kill -9.
+ * Returns a function that does it now and never again.
+ */
+export function undoAtExit(undo: () => void): () => void {
+  const once = (): void => {
+    if (!undone.delete(once)) return;
+    undo();
+  };
+  undone.add(once);
+  return once;
+}
+
+export interface Scratch {
+  /** A folder of the test's own below the system's temporary folder, mode 0700. */
+  readonly folder: string;
+  /** Detaches loop devices over its files, unmounts what is mounted in it, and removes it. */
+  remove(): void;
+}
+
+const prefix = "groundwork-test-";
+
+/** Makes a temporary folder, after clearing away those of test processes that were killed. */
+export function makeScratch(purpose: string): Scratch {
+  sweepScratch();
+  const folder = fs.mkdtempSync(
+    path.join(os.tmpdir(), `${prefix}${String(process.pid)}-${purpose}-`),
+  );
+  return { folder, remove: undoAtExit(() => clear(folder)) };
+}
+
+function sweepScratch(): void {
+  for (const name of fs.readdirSync(os.tmpdir())) {
+    const pid = new RegExp(`^${prefix}(\\d+)-`).exec(name)?.[1];
+    if (pid === undefined || fs.existsSync(`/proc/${pid}`)) continue;
+    quietly(() => clear(path.join(os.tmpdir(), name)));
+  }
+}
+
+function clear(folder: string): void {
+  const script = `
+    awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
+      while read -r mount; do umount "$mount"; done
+    for file in /sys/block/loop*/loop/backing_file; do
+      [ -r "$file" ] || continue
+      backing=$(cat "$file" 2>/dev/null) || continue
+      case $backing in "$1"/*) ;; *) continue ;; esac
+      loop=/dev/$(basename "$(dirname "$(dirname "$file")")")
+      find /dev -maxdepth 2 -mindepth 2 -lname "$loop" -print -delete | while read -r link; do
+        rmdir --ignore-fail-on-non-empty "$(dirname "$link")"
+      done
+      losetup -d "$loop"
+    done`;
+  spawnSync("bash", ["-c", script, "bash", folder], { stdio: ["ignore", "ignore", "inherit"] });
+  fs.rmSync(folder, { recursive: true, force: true });
+}
+
+/** A TCP port of 127.0.0.1 that nothing listened on a moment ago. */
+export async function freePort(): Promise<number> {
+  const server = net.createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject).listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = server.address() as net.AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Waits until `ready` answers true; throws with what the process said when it does not. */
+export async function waitUntilReady(
+  what: string,
+  ready: () => Promise<boolean>,
+  output: () => string,
+  seconds = 20,
+): Promise<void> {
+  const end = Date.now() + seconds * 1000;
+  while (!(await ready().catch(() => false))) {
+    if (Date.now() > end)
+      throw new Error(`${what} is not ready after ${String(seconds)} s: ${output()}`);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** The command line that runs a program which the kernel ends together with this process. */
+export function tied(file: string, args: readonly string[]): [string, string[]] {
+  return ["setpriv", ["--pdeathsig", "KILL", "--", file, ...args]];
+}
+
+/** Ends a process and all its descendants, by their ids. */
+export function endTree(pid: number | undefined): void {
+  if (pid === undefined) return;
+  const children = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
+  for (const child of children.stdout.split("\n").filter((line) => line.trim() !== ""))
+    endTree(Number(child));
+  try {
+    process.kill(pid, "SIGKILL");
+  } catch {
+    // it ended by itself
+  }
+}
