@@ -8,6 +8,7 @@ const handlers: Record<HandlerName, () => Promise<Handler>> = {
   "image-volume": () => import("./image-volume/provider.ts"),
   "key-pair": () => import("./key-pair/provider.ts"),
   "host-facts": () => import("./host-facts/provider.ts"),
+  "host-folder": () => import("./host-folder/provider.ts"),
   "machine-ready": () => import("./machine-ready/provider.ts"),
 };
 

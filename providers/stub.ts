@@ -2,7 +2,8 @@ import type * as pulumi from "@pulumi/pulumi";
 import type { Method } from "./register.js";
 
 /** The handler modules: `providers/<name>/provider.ts` for each. */
-export type HandlerName = "image-volume" | "key-pair" | "host-facts" | "machine-ready";
+export type HandlerName =
+  "image-volume" | "key-pair" | "host-facts" | "host-folder" | "machine-ready";
 
 /**
  * The provider that Pulumi serialises into state for every dynamic resource of this package.

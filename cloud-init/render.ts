@@ -1,0 +1,138 @@
+import { createHash } from "node:crypto";
+import { stringify } from "yaml";
+
+/** How an interface gets its address. */
+export interface SeedInterface {
+  mac: string;
+  /** `dhcp`, or the address with its prefix length, such as `192.168.150.10/24`. */
+  address: "dhcp" | { cidr: string; gateway?: string; nameservers: readonly string[] };
+  /** DNS search domain. */
+  domain?: string;
+}
+
+export interface SeedFile {
+  path: string;
+  content: string;
+  permissions: string;
+  owner: string;
+}
+
+/** All that a machine is told at first boot, but for the private host key. */
+export interface Seed {
+  hostname: string;
+  domain?: string;
+  user: string;
+  authorizedKeys: readonly string[];
+  /** The public host key, one line. */
+  hostPublicKey: string;
+  packages: readonly string[];
+  files: readonly SeedFile[];
+  commands: readonly (string | readonly string[])[];
+  /** Start the QEMU guest agent where the image has it. */
+  guestAgent: boolean;
+  /** The first one carries the default route. */
+  interfaces: readonly SeedInterface[];
+}
+
+/** cloud-init reads YAML 1.1, in which `no` and `0644` are no strings: so every string is quoted. */
+function renderYaml(value: unknown): string {
+  return stringify(value, {
+    version: "1.1",
+    defaultStringType: "QUOTE_DOUBLE",
+    defaultKeyType: "PLAIN",
+    lineWidth: 0,
+    aliasDuplicateObjects: false,
+  });
+}
+
+const startGuestAgent = [
+  "sh",
+  "-c",
+  "if command -v qemu-ga >/dev/null; then systemctl start qemu-guest-agent; fi",
+];
+
+/** The cloud-config. It holds the private host key, so it is a secret as a whole. */
+export function renderUserData(seed: Seed, hostPrivateKey: string): string {
+  const commands = [...(seed.guestAgent ? [startGuestAgent] : []), ...seed.commands];
+  const config = {
+    hostname: seed.hostname,
+    ...(seed.domain !== undefined && { fqdn: `${seed.hostname}.${seed.domain}` }),
+    prefer_fqdn_over_hostname: false,
+    manage_etc_hosts: true,
+    users: [
+      {
+        name: seed.user,
+        lock_passwd: true,
+        shell: "/bin/bash",
+        sudo: "ALL=(ALL) NOPASSWD:ALL",
+        ssh_authorized_keys: seed.authorizedKeys,
+      },
+    ],
+    disable_root: true,
+    ssh_pwauth: false,
+    // The image's keys go, and none but the one we know is made.
+    ssh_deletekeys: true,
+    ssh_genkeytypes: ["ed25519"],
+    ssh_keys: { ed25519_private: hostPrivateKey, ed25519_public: seed.hostPublicKey },
+    ...(seed.packages.length > 0 && { package_update: true, packages: seed.packages }),
+    ...(seed.files.length > 0 && {
+      write_files: seed.files.map(({ path, content, permissions, owner }) => ({
+        path,
+        content,
+        permissions,
+        owner,
+        // The owner may be a user that this very seed or one of its packages makes.
+        ...(owner !== "root:root" && { defer: true }),
+      })),
+    }),
+    ...(commands.length > 0 && { runcmd: commands }),
+  };
+  return `#cloud-config\n${renderYaml(config)}`;
+}
+
+function renderEthernet(each: SeedInterface, index: number): Record<string, unknown> {
+  const base = { match: { macaddress: each.mac.toLowerCase() }, "set-name": `eth${String(index)}` };
+  if (each.address === "dhcp")
+    return {
+      ...base,
+      dhcp4: true,
+      ...(index > 0 && { "dhcp4-overrides": { "use-routes": false } }),
+    };
+  const { cidr, gateway, nameservers } = each.address;
+  return {
+    ...base,
+    dhcp4: false,
+    addresses: [cidr],
+    ...(index === 0 && gateway !== undefined && { routes: [{ to: "0.0.0.0/0", via: gateway }] }),
+    ...(nameservers.length > 0 && {
+      nameservers: {
+        addresses: nameservers,
+        ...(each.domain !== undefined && { search: [each.domain] }),
+      },
+    }),
+  };
+}
+
+/** The network configuration, version 2. Interfaces are found by their MAC address. */
+export function renderNetworkConfig(interfaces: readonly SeedInterface[]): string {
+  return renderYaml({
+    version: 2,
+    ethernets: Object.fromEntries(
+      interfaces.map((each, index) => [`eth${String(index)}`, renderEthernet(each, index)]),
+    ),
+  });
+}
+
+/**
+ * Names what the seed says, so that cloud-init runs anew when it says something else. The private
+ * key is left out: its public half stands for it, and the name may be shown.
+ */
+export function deriveInstanceId(seed: Seed): string {
+  const text = `${renderUserData(seed, "")}\n${renderNetworkConfig(seed.interfaces)}`;
+  const digest = createHash("sha256").update(text).digest("hex").slice(0, 12);
+  return `${seed.hostname}-${digest}`;
+}
+
+export function renderMetaData(instanceId: string, hostname: string): string {
+  return renderYaml({ "instance-id": instanceId, "local-hostname": hostname });
+}

@@ -1,0 +1,93 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { z } from "zod";
+import { GroundworkError } from "../errors.ts";
+import { checkArgs, type CheckResult, type Properties, sameValue } from "../handler.ts";
+import type { HostConnection } from "../host/core/connection.ts";
+import { type Host, openHost } from "../host/effects/host.ts";
+import { type Folder, foreign, renderEnsure, renderProbe, renderRemove } from "./core/scripts.ts";
+
+const schema = z.strictObject({
+  hypervisorUri: z.string().min(1),
+  path: z
+    .string()
+    .regex(
+      /^(?!.*(^|\/)\.\.?(\/|$))(\/[A-Za-z0-9_.+-]+){2,}$/,
+      "must be an absolute path of two or more plain components",
+    ),
+  subfolders: z.array(z.string().regex(/^[a-z]+$/, "must be one lower-case word")),
+  owner: z.string().regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/, "must be <project>/<stack>"),
+});
+
+export function check(_olds: Properties, news: Properties): Promise<CheckResult> {
+  return Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
+}
+
+export function diff(
+  _id: string,
+  olds: Properties,
+  news: Properties,
+): Promise<pulumi.dynamic.DiffResult> {
+  const changed = Object.keys(schema.shape).filter((key) => !sameValue(olds[key], news[key]));
+  return Promise.resolve({
+    changes: changed.length > 0,
+    replaces: changed.filter((key) => key !== "subfolders"),
+    deleteBeforeReplace: true,
+  });
+}
+
+async function run(host: Host, folder: Folder, script: string, purpose: string): Promise<void> {
+  const output = await host.run(script, { purpose });
+  if (output.trim() !== foreign) return;
+  throw new GroundworkError({
+    code: "folder-not-ours",
+    message: `Cannot ${purpose} on ${host.name}: it is in use and does not belong to ${folder.owner}.`,
+    next: "Set `pool: { path }` of the hypervisor to another folder, or empty this one if nothing needs it.",
+  });
+}
+
+async function ensure(inputs: Properties): Promise<string> {
+  const args = schema.parse(inputs);
+  const host = openHost(args.hypervisorUri);
+  await run(host, args, renderEnsure(args), `create the folder ${args.path}`);
+  return args.path;
+}
+
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  return { id: await ensure(inputs), outs: inputs };
+}
+
+export async function update(
+  _id: string,
+  _olds: Properties,
+  news: Properties,
+): Promise<{ outs: Properties }> {
+  await ensure(news);
+  return { outs: news };
+}
+
+export async function read(
+  id: string,
+  props: Properties,
+): Promise<{ id?: string; props?: Properties; inputs?: Properties }> {
+  const args = schema.parse(props);
+  const host = openHost(args.hypervisorUri);
+  const state = await host.run(renderProbe(args), { purpose: `look at the folder ${args.path}` });
+  return state.trim() === "present" ? { id, props, inputs: props } : {};
+}
+
+/** The URI by which the host itself reaches its libvirt. */
+function uriOnHost(connection: HostConnection): string {
+  if (connection.kind === "local") return connection.uri;
+  const { pathname, searchParams } = new URL(connection.uri);
+  const socket = searchParams.get("socket");
+  return socket === null ? `qemu://${pathname}` : `qemu+unix://${pathname}?socket=${socket}`;
+}
+
+export async function remove(_id: string, props: Properties): Promise<void> {
+  const args = schema.parse(props);
+  const host = openHost(args.hypervisorUri);
+  const script = renderRemove(args, uriOnHost(host.connection));
+  await run(host, args, script, `remove the folder ${args.path}`);
+}
+
+export { remove as delete };
