@@ -1,0 +1,21 @@
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+
+/** Everything that Groundwork puts into its home folder. */
+const ours = ["state", "passphrase", "ssh", "cache", "embedded"];
+
+/**
+ * Removes what is ours from the home folder, and the folder itself when nothing else is in it,
+ * since GROUNDWORK_HOME may name a folder that holds other things.
+ *
+ * @returns what stays there
+ */
+export async function removeHome(home: string): Promise<string[]> {
+  for (const name of ours) await fs.rm(path.join(home, name), { recursive: true, force: true });
+  const rest = await fs.readdir(home).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  });
+  if (rest?.length === 0) await fs.rmdir(home);
+  return rest ?? [];
+}

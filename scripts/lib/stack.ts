@@ -1,0 +1,73 @@
+import { automation } from "@pulumi/pulumi";
+import { execa } from "execa";
+import * as fs from "node:fs/promises";
+import * as path from "node:path";
+import { GroundworkError, tail } from "../../providers/errors.ts";
+import { type Context, project } from "./context.ts";
+import { openPulumiCommand } from "./pulumi-command.ts";
+import { keepLayout, withoutSalt } from "./stack-file.ts";
+import { pulumiRoot } from "./tools-paths.ts";
+
+/** Runs a short command of the CLI, such as `stack export`, and returns its standard output. */
+export async function runPulumi(context: Context, args: readonly string[]): Promise<string> {
+  const result = await execa(path.join(pulumiRoot(context.environment), "bin", "pulumi"), args, {
+    cwd: context.checkout,
+    stdin: "ignore",
+    reject: false,
+  });
+  if (result.exitCode === 0) return result.stdout;
+  throw new GroundworkError({
+    code: "pulumi-failed",
+    message: `\`pulumi ${args.slice(0, 2).join(" ")}\` failed: ${tail(result.stderr || result.shortMessage || "", 3)}.`,
+    next: "Mend what the message names, then run the same command again.",
+  });
+}
+
+function checkpoints(context: Context): string {
+  return path.join(context.home, "state", ".pulumi", "stacks", project);
+}
+
+/** The stacks in the backend of this checkout, without asking the CLI. */
+export async function readStacks(context: Context): Promise<string[]> {
+  const names = await fs.readdir(checkpoints(context)).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  return names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -5));
+}
+
+/** Opens the stack through the Automation API; makes it when it is missing. */
+export async function openStack(
+  context: Context,
+  say: (line: string) => void,
+): Promise<automation.Stack> {
+  const pulumiCommand = await openPulumiCommand(pulumiRoot(context.environment), say);
+  const before = await fs.readFile(context.stackFile, "utf8");
+  const stack = await automation.LocalWorkspace.createOrSelectStack(
+    { stackName: context.stack, workDir: context.checkout },
+    { pulumiCommand },
+  );
+  const after = await fs.readFile(context.stackFile, "utf8");
+  const kept = keepLayout(before, after);
+  if (kept !== after) await fs.writeFile(context.stackFile, kept);
+  return stack;
+}
+
+/**
+ * Forgets the stack: its state goes, its file stays and loses the salt.
+ * @param force when the state still lists resources, because what held them is gone as a whole
+ */
+export async function forgetStack(context: Context, force: boolean): Promise<void> {
+  if ((await readStacks(context)).includes(context.stack))
+    await runPulumi(context, [
+      "stack",
+      "rm",
+      context.stack,
+      "--yes",
+      "--preserve-config",
+      ...(force ? ["--force"] : []),
+    ]);
+  const text = await fs.readFile(context.stackFile, "utf8");
+  const cleaned = withoutSalt(text);
+  if (cleaned !== text) await fs.writeFile(context.stackFile, cleaned);
+}
