@@ -1,0 +1,108 @@
+import type { Activation } from "../../providers/volume-group/core/names.ts";
+import type { VolumeGroupObserved } from "./observed.ts";
+import type { LoopDevice } from "./types.ts";
+
+/** Columns of {@link parseSegments}, for `pvs --segments -o`. */
+export const segmentColumns =
+  "pv_name,vg_tags,pe_start,vg_extent_size,pvseg_start,pvseg_size,segtype,lv_name";
+
+/** A run of extents of a physical volume. */
+export interface Segment {
+  physicalVolume: string;
+  tags: string[];
+  /** Where it begins on the physical volume, in bytes. */
+  offset: number;
+  bytes: number;
+  kind: string;
+  /** The volume that it belongs to; none when it is free. */
+  volume?: string;
+}
+
+/** Reads `pvs --noheadings --nosuffix --units b --separator '|' --segments -o <segmentColumns>`. */
+export function parseSegments(printed: string): Segment[] {
+  return printed
+    .split("\n")
+    .filter((line) => line.includes("|"))
+    .map((line) => {
+      const [device, tags, begin, extent, first, count, kind, volume] = line.trim().split("|");
+      return {
+        physicalVolume: device ?? "",
+        tags: (tags ?? "").split(",").filter((tag) => tag !== ""),
+        offset: Number(begin) + Number(first) * Number(extent),
+        bytes: Number(count) * Number(extent),
+        kind: kind ?? "",
+        ...(volume !== undefined && volume !== "" && { volume }),
+      };
+    });
+}
+
+interface LoopRow {
+  name: string;
+  offset: number | string;
+  sizelimit: number | string;
+  "back-file": string | null;
+}
+
+/** Reads `losetup --list --json -O NAME,OFFSET,SIZELIMIT,BACK-FILE`; empty output means none. */
+export function parseLoops(printed: string): LoopDevice[] {
+  if (printed.trim() === "") return [];
+  const { loopdevices } = JSON.parse(printed) as { loopdevices: LoopRow[] };
+  return loopdevices.map((row) => {
+    const file = row["back-file"] ?? "";
+    const deleted = file.endsWith(" (deleted)");
+    return {
+      name: row.name,
+      file: deleted ? file.slice(0, -" (deleted)".length) : file,
+      deleted,
+      offset: Number(row.offset),
+      bytes: Number(row.sizelimit),
+    };
+  });
+}
+
+export function groupOf(segments: readonly Segment[]): VolumeGroupObserved["group"] {
+  const [first] = segments;
+  if (first === undefined) return undefined;
+  return {
+    physicalVolumes: [...new Set(segments.map((segment) => segment.physicalVolume))],
+    tags: first.tags,
+  };
+}
+
+/**
+ * Names the volumes whose device is missing, or is a loop device over something else.
+ * @param devices where /dev/<group>/<volume> leads, by volume; nothing for one that is no block device.
+ */
+export function inactiveVolumes(
+  activation: Activation,
+  segments: readonly Segment[],
+  loops: readonly LoopDevice[],
+  devices: ReadonlyMap<string, string>,
+): string[] {
+  const wrong = segments.filter((segment) => {
+    if (segment.volume === undefined) return false;
+    const device = devices.get(segment.volume);
+    if (device === undefined || activation === "device-mapper") return device === undefined;
+    return !loops.some(
+      (loop) =>
+        loop.name === device && loop.offset === segment.offset && loop.bytes === segment.bytes,
+    );
+  });
+  return [...new Set(wrong.flatMap((segment) => segment.volume ?? []))].sort();
+}
+
+/** Reads `ss -Hltnp` about one port: `minio (pid 123)`. */
+export function parsePortHolder(printed: string): string | undefined {
+  const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(printed);
+  return match === null ? undefined : `${match[1] ?? ""} (pid ${match[2] ?? ""})`;
+}
+
+export function isLoopback(endpoint: string): boolean {
+  const { hostname } = new URL(endpoint);
+  return hostname === "localhost" || hostname === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+}
+
+export function portOf(endpoint: string): number {
+  const url = new URL(endpoint);
+  return url.port === "" ? (url.protocol === "https:" ? 443 : 80) : Number(url.port);
+}

@@ -1,0 +1,88 @@
+import type { Machine, VolumeGroupObserved } from "./observed.ts";
+import type { EmbeddedOptions, EmbeddedPlan, EmbeddedStep, LoopDevice } from "./types.ts";
+
+export const GiB = 1024 ** 3;
+
+/** The least that is worth starting with: a base image, a volume and their metadata. */
+export const leastFreeBytes = 4 * GiB;
+
+/** Marks a volume group that we made. */
+export const groupTag = "groundwork";
+
+/** The loop device over our whole file, as it is now; those of volumes begin further in. */
+export function wholeLoop(seen: VolumeGroupObserved): LoopDevice | undefined {
+  return seen.loops.find((loop) => loop.offset === 0 && !loop.deleted);
+}
+
+/** What brings the volume group about: nothing where there is one of that name. */
+export function planVolumeGroup(
+  options: EmbeddedOptions,
+  machine: Machine,
+  seen: VolumeGroupObserved,
+): EmbeddedPlan {
+  const part = "volumeGroup";
+  const name = options.volumeGroup;
+  const bytes = options.volumeGroupSizeGiB * GiB;
+  const refuse = (code: string, message: string, next: string): EmbeddedPlan => ({
+    steps: [],
+    refusals: [{ code, message, next }],
+  });
+  const orphans = seen.loops.filter((loop) => loop.deleted);
+  const liesOn = (loops: readonly LoopDevice[]): boolean =>
+    seen.group?.physicalVolumes.some((device) => loops.some((loop) => loop.name === device)) === true;
+  const group = liesOn(orphans) ? undefined : seen.group;
+  const foreign = group !== undefined && !liesOn(seen.loops);
+
+  if (seen.fileBytes === undefined && foreign) {
+    if (seen.otherFile !== undefined && group.tags.includes(groupTag))
+      return refuse(
+        "volume-group-of-another-home",
+        `The volume group "${name}" lies in ${seen.otherFile}, which belongs to another checkout.`,
+        "Set another volumeGroup in this stack's configuration, or run `make down` over there.",
+      );
+    return { steps: [], refusals: [] };
+  }
+  if (foreign)
+    return refuse(
+      "volume-group-name-taken",
+      `There are two volume groups for the name "${name}": ours in a file, and one on ${group.physicalVolumes.join(", ")}.`,
+      "Rename the other with `vgrename`, or set another volumeGroup and run `make down` for this one first.",
+    );
+  if (seen.fileBytes === undefined) {
+    if (machine.facts?.volumeGroup.kind === "existing")
+      return refuse(
+        "volume-group-gone",
+        `The volume group "${name}", which was there before us and which this stack uses, is gone.`,
+        "Attach its disks again, or run `make down` to give up what was on it.",
+      );
+    if (seen.devicePathTaken)
+      return refuse(
+        "volume-group-path-taken",
+        `Cannot name a volume group "${name}": /dev/${name} is something else.`,
+        "Set another volumeGroup in the configuration.",
+      );
+    if (seen.freeBytes < Math.min(bytes, leastFreeBytes))
+      return refuse(
+        "disk-full",
+        `Volume group "${name}" needs at least ${gib(Math.min(bytes, leastFreeBytes))} on the disk under ${options.home}, and ${gib(seen.freeBytes)} are free.`,
+        "Free some space, or put the checkout on a larger disk.",
+      );
+  }
+
+  const steps: EmbeddedStep[] = [];
+  const whole = wholeLoop(seen);
+  if (orphans.length > 0) steps.push({ part, do: "detachLoops", loops: orphans });
+  if (seen.fileBytes === undefined || (seen.fileBytes < bytes && whole === undefined))
+    steps.push({ part, do: "makeVolumeFile", bytes });
+  if (whole === undefined) return { steps: [...steps, { part, do: "attachVolumeFile" }], refusals: [] };
+  if (group === undefined) steps.push({ part, do: "makeVolumeGroup", loop: whole.name });
+  if ((seen.fileBytes ?? bytes) < bytes)
+    steps.push({ part, do: "growVolumeFile", bytes, loop: whole.name });
+  if (seen.inactiveVolumes.length > 0) steps.push({ part, do: "activateVolumes" });
+  return { steps, refusals: [] };
+}
+
+/** Bytes as GiB with one decimal, rounded down. */
+export function gib(bytes: number): string {
+  return `${(Math.floor((bytes / GiB) * 10) / 10).toFixed(1)} GiB`;
+}

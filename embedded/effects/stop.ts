@@ -1,0 +1,89 @@
+import { existsSync, rmSync } from "node:fs";
+import { layoutOf } from "../core/layout.ts";
+import type { Observed } from "../core/observed.ts";
+import { planStop, type StopStep } from "../core/plan-stop.ts";
+import { planEmbedded } from "../core/plan.ts";
+import type { EmbeddedOptions, Process } from "../core/types.ts";
+import { refusalError } from "./ensure.ts";
+import { destroyDomains, removeNamespace, removeRunFolders } from "./hypervisor.ts";
+import { withLock } from "./lock.ts";
+import { observe, withRealHome } from "./observe.ts";
+import { endProcesses, findProcesses } from "./processes.ts";
+import { detachLoops, removeDeviceFolder, removeVolumeGroup } from "./volume-group.ts";
+
+/**
+ * Ends everything that `ensureEmbedded` started and deletes its data: guests, daemons, namespace,
+ * volumes, stored objects. What was there before us is left alone. May be repeated.
+ *
+ * @throws GroundworkError `volumes-in-use` or `process-will-not-end`, after which it can be run again.
+ */
+export async function stopEmbedded(
+  given: EmbeddedOptions,
+  report: (line: string) => void,
+): Promise<void> {
+  const options = withRealHome(given);
+  const layout = layoutOf(options);
+  const homeWasThere = existsSync(options.home);
+  await withLock(options.home, report, async () => {
+    const observed = await observe(options);
+    if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
+    for (const step of planStop(observed, existsSync(layout.root))) {
+      const line = describeStop(options, step);
+      if (line !== undefined) report(line);
+      await runStop(options, observed, step);
+    }
+  });
+  if (!homeWasThere) rmSync(options.home, { recursive: true, force: true });
+}
+
+function describeStop(options: EmbeddedOptions, step: StopStep): string | undefined {
+  switch (step.do) {
+    case "destroyDomains":
+      return "hypervisor: ending its guests";
+    case "endProcesses":
+      return `${step.what}: ending ${String(step.processes.length)} processes`;
+    case "removeNamespace":
+      return `hypervisor: removing network namespace "${options.name}"`;
+    case "removeVolumeGroup":
+      return `volume group: removing "${options.volumeGroup}" with its volumes`;
+    case "removeFolders":
+      return `removing ${layoutOf(options).root}`;
+    case "detachLoops":
+    case "removeDeviceFolder":
+      return undefined;
+  }
+}
+
+async function runStop(options: EmbeddedOptions, observed: Observed, step: StopStep): Promise<void> {
+  switch (step.do) {
+    case "destroyDomains":
+      return destroyDomains(options);
+    case "endProcesses":
+      return endAll(options, observed, step.processes);
+    case "removeNamespace":
+      return removeNamespace(options);
+    case "removeVolumeGroup":
+      return removeVolumeGroup(options, observed.volumeGroup);
+    case "detachLoops":
+      return detachLoops(step.loops);
+    case "removeDeviceFolder":
+      removeDeviceFolder(options);
+      return;
+    case "removeFolders":
+      if (observed.hypervisor.owned) await removeRunFolders(options);
+      rmSync(layoutOf(options).root, { recursive: true, force: true });
+      return;
+  }
+}
+
+/** Ends processes, and those that they started while they were being ended. */
+async function endAll(
+  options: EmbeddedOptions,
+  { hypervisor }: Observed,
+  processes: readonly Process[],
+): Promise<void> {
+  const { namespace, owned } = hypervisor;
+  const inode = owned && namespace.state === "present" ? namespace.inode : undefined;
+  for (let left = processes; left.length > 0; left = findProcesses(options, inode))
+    await endProcesses(left);
+}
