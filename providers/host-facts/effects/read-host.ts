@@ -1,6 +1,6 @@
 import { type Host, openHost } from "../../host/effects/host.ts";
-import type { HostConnection } from "../../host/core/connection.ts";
 import { type HostProbe, parseProbe, renderProbe } from "../core/probe.ts";
+import { uriOnHost } from "../core/uri-on-host.ts";
 
 /** Looks at a host once. @throws GroundworkError as `Host.run`, such as `host-unreachable`. */
 export async function readHost(
@@ -13,11 +13,4 @@ export async function readHost(
     timeoutSeconds: 60,
   });
   return { name: host.name, probe: parseProbe(report) };
-}
-
-/** The URI by which the host itself reaches its libvirt. */
-function uriOnHost(connection: HostConnection): string {
-  return connection.kind === "local"
-    ? connection.uri
-    : `qemu://${new URL(connection.uri).pathname}`;
 }

@@ -1,0 +1,39 @@
+/** What libvirt says of the domain; `unknown` when it could not be asked. */
+export type DomainState =
+  | { kind: "alive" }
+  | { kind: "paused"; text: string }
+  | { kind: "dead"; text: string }
+  | { kind: "missing" }
+  | { kind: "unknown" };
+
+/** Reads the result of `virsh domstate --reason`. */
+export function parseDomainState(result: {
+  exitCode: number;
+  stdout: string;
+  stderr: string;
+}): DomainState {
+  const text = result.stdout.trim();
+  if (result.exitCode !== 0)
+    return /Domain not found|failed to get domain/i.test(result.stderr)
+      ? { kind: "missing" }
+      : { kind: "unknown" };
+  if (/^(shut off|crashed)/.test(text)) return { kind: "dead", text };
+  if (/^(paused|pmsuspended)/.test(text)) return { kind: "paused", text };
+  return { kind: "alive" };
+}
+
+/** The readable lines of a serial log, without colours and other control sequences. */
+export function renderSerialTail(log: string, lines: number): string {
+  return (
+    log
+      // eslint-disable-next-line no-control-regex -- terminal control sequences are what goes
+      .replaceAll(/\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>c])/g, "")
+      // eslint-disable-next-line no-control-regex -- and what else no terminal should get
+      .replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, "")
+      .split("\n")
+      .map((line) => line.trimEnd())
+      .filter((line) => line !== "")
+      .slice(-lines)
+      .join("\n")
+  );
+}

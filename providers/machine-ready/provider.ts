@@ -1,0 +1,88 @@
+import type * as pulumi from "@pulumi/pulumi";
+import * as path from "node:path";
+import { z } from "zod";
+import { checkArgs, type CheckResult, type Properties, sameValue } from "../handler.ts";
+import { ensureSshEntry, removeSshEntry } from "./effects/ssh-files.ts";
+import { waitUntilReady } from "./effects/wait-until-ready.ts";
+
+// These go into ssh_config and file names, so each is held to what it can be.
+const schema = z.strictObject({
+  stack: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "must be the name of a stack"),
+  machine: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_.-]*$/, "must be the name of a machine"),
+  hypervisorUri: z.string().min(1),
+  address: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.:-]*$/, "must be an address or a host name"),
+  user: z.string().regex(/^[A-Za-z_][A-Za-z0-9_.-]*$/, "must be a user name"),
+  privateKey: z.string().min(1),
+  hostPublicKey: z
+    .string()
+    .regex(/^ssh-ed25519 [A-Za-z0-9+/=]+( .*)?$/, "must be one line: ssh-ed25519 AAAA…"),
+  serialLogPath: z.string().startsWith("/", "must be an absolute path"),
+  timeoutSeconds: z.number().positive(),
+  triggers: z.array(z.unknown()),
+});
+
+export function check(_olds: Properties, news: Properties): Promise<CheckResult> {
+  return Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
+}
+
+/** Whatever changed, the machine is waited for again; another machine is another resource. */
+export function diff(
+  _id: string,
+  olds: Properties,
+  news: Properties,
+): Promise<pulumi.dynamic.DiffResult> {
+  const changed = Object.keys(schema.shape).filter((key) => !sameValue(olds[key], news[key]));
+  return Promise.resolve({
+    changes: changed.length > 0,
+    replaces: changed.filter((key) => key === "machine" || key === "stack"),
+    deleteBeforeReplace: true,
+  });
+}
+
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  const outs = await ensureReady(inputs);
+  return { id: `${String(outs["stack"])}/${String(outs["machine"])}`, outs };
+}
+
+export async function update(
+  _id: string,
+  _olds: Properties,
+  news: Properties,
+): Promise<{ outs: Properties }> {
+  return { outs: await ensureReady(news) };
+}
+
+async function remove(_id: string, props: Properties): Promise<void> {
+  const { stack, machine } = schema.pick({ stack: true, machine: true }).loose().parse(props);
+  await removeSshEntry({ home: home(), stack, name: machine });
+}
+export { remove as delete };
+
+async function ensureReady(inputs: Properties): Promise<Properties> {
+  const args = schema.parse(inputs);
+  const { stack, privateKey, serialLogPath, timeoutSeconds } = args;
+  const machine = {
+    name: args.machine,
+    address: args.address,
+    user: args.user,
+    hostPublicKey: args.hostPublicKey,
+    hypervisorUri: args.hypervisorUri,
+  };
+  const networkNamespace = process.env["GROUNDWORK_NETWORK_NAMESPACE"];
+  // Before the wait, so that a machine that does not become ready can be looked into.
+  await ensureSshEntry({ home: home(), stack, machine, privateKey, networkNamespace });
+  await waitUntilReady({
+    machine,
+    privateKey,
+    networkNamespace,
+    serialLogPath,
+    timeoutSeconds,
+    report: (line) => console.log(line),
+  });
+  return { ...args, ready: true };
+}
+
+/** Pulumi starts us in the project's folder. */
+function home(): string {
+  return process.env["GROUNDWORK_HOME"] ?? path.resolve(".groundwork");
+}
