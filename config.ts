@@ -1,3 +1,4 @@
+import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { checkConfig } from "./config/checks.ts";
 import { explain } from "./config/explain.ts";
@@ -53,4 +54,22 @@ export function loadConfig(): Config {
     if (error instanceof ConfigError) throw new pulumi.RunError(error.message);
     throw error;
   }
+}
+
+/** What the machine that runs Pulumi adds to the configuration (`make env` prints the variables). */
+export interface Environment {
+  /** Absolute path of Groundwork's folder here: GROUNDWORK_HOME, else `.groundwork`. */
+  home: string;
+  /** The hypervisor of those that name none: LIBVIRT_DEFAULT_URI, else `qemu:///system`. */
+  libvirtUri: string;
+  /** The folder that printed commands are to be run in. */
+  cwd: string;
+}
+
+export function loadEnvironment(): Environment {
+  return {
+    home: path.resolve(process.env["GROUNDWORK_HOME"] ?? ".groundwork"),
+    libvirtUri: process.env["LIBVIRT_DEFAULT_URI"] ?? "qemu:///system",
+    cwd: process.cwd(),
+  };
 }

@@ -1,5 +1,5 @@
 /** The namespace of what we write into the `<metadata>` of domains and networks. */
-export const metadataNamespace = "urn:groundwork:machine";
+export const metadataNamespace = "urn:groundwork";
 
 /** Makes a text safe inside an XML element or attribute of a stylesheet. */
 export function escapeXml(text: string): string {

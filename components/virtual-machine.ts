@@ -1,0 +1,247 @@
+import * as libvirt from "@pulumi/libvirt";
+import * as pulumi from "@pulumi/pulumi";
+import {
+  deriveInstanceId,
+  renderMetaData,
+  renderNetworkConfig,
+  renderUserData,
+  type Seed,
+  type SeedFile,
+} from "../cloud-init/render.ts";
+import { ImageVolume, type ImageVolumeArgs } from "../providers/image-volume/resource.ts";
+import { KeyPair } from "../providers/key-pair/resource.ts";
+import { MachineReady } from "../providers/machine-ready/resource.ts";
+import type { Hypervisor } from "./hypervisor.ts";
+import type { Network } from "./network.ts";
+import { deriveMac } from "./planning/addresses.ts";
+import { type Accelerator, type Firmware, planDomain } from "./planning/domain.ts";
+import { planInterface } from "./planning/network.ts";
+import { nvramPath, serialLogPath } from "./planning/placement.ts";
+import { present } from "./present.ts";
+
+export interface MachineAttachment {
+  network: Network;
+  address: string;
+  /** The address comes from DHCP, by a reservation; default: it is set in the machine. */
+  dhcp: boolean;
+  /** Default: derived from stack, machine and network. */
+  mac?: string | undefined;
+}
+
+export interface MachineLogin {
+  user: string;
+  authorizedKeys: readonly pulumi.Input<string>[];
+  /** The private half of one of the keys: readiness is seen by logging in. */
+  privateKey: pulumi.Output<string>;
+}
+
+export interface VirtualMachineArgs {
+  /** The host that runs it. A change replaces all of it. */
+  hypervisor: Hypervisor;
+  /** Virtual processors. A change replaces the domain; volumes stay. */
+  vcpus: number;
+  /** Memory in MiB. A change replaces the domain; volumes stay. */
+  memoryMiB: number;
+  /** The disk it boots from. `sizeGiB` grows in place; volumeGroup defaults to the hypervisor's. */
+  rootVolume: {
+    image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>>;
+    sizeGiB: number;
+    volumeGroup?: string | undefined;
+  };
+  /** Further, empty disks, whose serial is their name. A change replaces the domain. */
+  volumes: readonly { name: string; sizeGiB: number; volumeGroup?: string | undefined }[];
+  /** One or more; by the first it is reached. A change replaces the domain. */
+  networks: readonly MachineAttachment[];
+  /** A change replaces seed and domain; volumes stay, and cloud-init runs anew. */
+  login: MachineLogin;
+  /** As `login`. */
+  cloudInit: {
+    packages: readonly string[];
+    files: readonly SeedFile[];
+    commands: readonly (string | readonly string[])[];
+  };
+  /** A change replaces the domain. */
+  firmware: Firmware;
+  /** Default: the hypervisor's. A change replaces the domain. */
+  accelerator?: Accelerator | undefined;
+  /** A VNC screen on the host's loopback address. A change replaces the domain. */
+  vnc: boolean;
+  /** Start it with the host. Changed in place. */
+  autostart: boolean;
+  /** A channel for the QEMU guest agent. A change replaces the domain. */
+  guestAgent: boolean;
+  /** How long to wait until SSH answers and cloud-init is done, in seconds. */
+  readyTimeoutSeconds: number;
+}
+
+/**
+ * A virtual machine: its volumes, a cloud-init seed with a host key of our own, the domain.
+ *
+ * It is there once SSH answers with that host key and cloud-init reports that it is done. The
+ * volumes survive every replacement of seed and domain.
+ */
+export class VirtualMachine extends pulumi.ComponentResource {
+  readonly hypervisorUri: string;
+  /** In the order of the networks. */
+  readonly addresses: string[];
+  /** Of the first interface, upper case. */
+  readonly mac: string;
+  /** The pinned SSH host key, one line. */
+  readonly hostPublicKey: pulumi.Output<string>;
+  /** The root volume on the hypervisor. */
+  readonly volumePath: pulumi.Output<string>;
+  /** SHA-256 of the base image it was made from. */
+  readonly imageDigest: pulumi.Output<string | undefined>;
+  /** The console's output on the hypervisor. */
+  readonly serialLogPath: string;
+
+  constructor(name: string, args: VirtualMachineArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("groundwork:index:VirtualMachine", name, {}, opts);
+    const stack = pulumi.getStack();
+    const owner = `${pulumi.getProject()}/${stack}`;
+    const { hypervisor, login, networks } = args;
+    const onHost = { parent: this, provider: hypervisor.provider };
+    const macs = networks.map(({ mac }, index) =>
+      (mac ?? deriveMac(stack, name, String(index))).toUpperCase(),
+    );
+    const interfaces = networks.map(({ network, address, dhcp }, index) => ({
+      ...planInterface(network.plan, { mac: macs[index] ?? "", address, dhcp }),
+    }));
+    this.hypervisorUri = hypervisor.uri;
+    this.addresses = networks.map(({ address }) => address);
+    this.mac = macs[0] ?? "";
+    this.serialLogPath = serialLogPath(hypervisor.placement, name);
+
+    const volume = (
+      suffix: string,
+      volumeArgs: Pick<ImageVolumeArgs, "sizeGiB" | "image">,
+      group?: string,
+    ) =>
+      new ImageVolume(
+        `${name}-${suffix}`,
+        {
+          hypervisorUri: hypervisor.uri,
+          volumeGroup: group ?? hypervisor.volumeGroup,
+          volumeName: `${name}-${suffix}`,
+          owner,
+          ...volumeArgs,
+        },
+        { parent: this },
+      );
+    const { image, sizeGiB, volumeGroup } = args.rootVolume;
+    const root = volume("root", { sizeGiB, image }, volumeGroup);
+    const further = args.volumes.map((each) =>
+      volume(each.name, { sizeGiB: each.sizeGiB }, each.volumeGroup),
+    );
+    this.volumePath = root.devicePath;
+    this.imageDigest = root.digest;
+
+    const hostKey = new KeyPair(`${name}-host`, { comment: name }, { parent: this });
+    this.hostPublicKey = hostKey.publicKey;
+    const seed = pulumi
+      .all([hostKey.publicKey, pulumi.all([...login.authorizedKeys])])
+      .apply(([hostPublicKey, authorizedKeys]): Seed => {
+        const domain = networks[0]?.network.plan.domain;
+        return {
+          hostname: name,
+          ...(domain !== undefined && { domain }),
+          user: login.user,
+          authorizedKeys,
+          hostPublicKey,
+          guestAgent: args.guestAgent,
+          interfaces,
+          ...args.cloudInit,
+        };
+      });
+    const instanceId = seed.apply(deriveInstanceId);
+    const seedDisk = new libvirt.CloudinitDisk(
+      name,
+      {
+        name: pulumi.interpolate`${instanceId}.iso`,
+        pool: hypervisor.pool.name,
+        userData: pulumi.secret(
+          pulumi.all([seed, hostKey.privateKey]).apply(([s, key]) => renderUserData(s, key)),
+        ),
+        metaData: instanceId.apply((id) => renderMetaData(id, name)),
+        networkConfig: renderNetworkConfig(interfaces),
+      },
+      // Its name tells its content, so a new one stands beside the old one until the domain has it.
+      { ...onHost, additionalSecretOutputs: ["userData"] },
+    );
+
+    const plan = pulumi
+      .all([hypervisor.offer, pulumi.all(networks.map(({ network }) => network.identity))])
+      .apply(([offer, identities]) =>
+        present(this, () =>
+          planDomain(
+            {
+              stack,
+              owner,
+              name,
+              firmware: args.firmware,
+              ...(args.accelerator !== undefined && { accelerator: args.accelerator }),
+              vnc: args.vnc,
+              guestAgent: args.guestAgent,
+              volumes: args.volumes.map((each) => each.name),
+              interfaces: identities.map((network, index) => ({ mac: macs[index] ?? "", network })),
+              serialLogPath: this.serialLogPath,
+              nvramPath: nvramPath(hypervisor.placement, name),
+            },
+            offer,
+          ),
+        ),
+      );
+    const domain = new libvirt.Domain(
+      name,
+      {
+        name,
+        type: plan.type,
+        machine: "q35",
+        vcpu: args.vcpus,
+        memory: args.memoryMiB,
+        cpu: { mode: plan.cpuMode },
+        firmware: plan.apply(({ firmware }) => firmware),
+        nvram: plan.apply(({ nvram }) => nvram),
+        autostart: args.autostart,
+        disks: [
+          ...[root, ...further].map(({ devicePath }) => ({ blockDevice: devicePath })),
+          // By its volume: as a file named .iso it would become an IDE CD-ROM.
+          { volumeId: seedDisk.id.apply((id) => id.split(";")[0] ?? id) },
+        ],
+        networkInterfaces: networks.map(({ network, address, dhcp }, index) => ({
+          ...network.attachment,
+          mac: macs[index] ?? "",
+          ...(dhcp && network.plan.reservations && { addresses: [address], hostname: name }),
+        })),
+        xml: { xslt: plan.xslt },
+      },
+      // Name and UUID are fixed, so the old domain goes first.
+      { ...onHost, deleteBeforeReplace: true },
+    );
+
+    const ready = new MachineReady(
+      name,
+      {
+        machine: name,
+        hypervisorUri: hypervisor.uri,
+        address: this.addresses[0] ?? "",
+        user: login.user,
+        privateKey: login.privateKey,
+        hostPublicKey: hostKey.publicKey,
+        serialLogPath: this.serialLogPath,
+        timeoutSeconds: args.readyTimeoutSeconds,
+        triggers: [domain.id, seedDisk.id, root.volumeUuid],
+      },
+      { parent: this, dependsOn: domain },
+    );
+
+    this.registerOutputs({
+      addresses: this.addresses,
+      mac: this.mac,
+      volumePath: this.volumePath,
+      imageDigest: this.imageDigest,
+      serialLogPath: this.serialLogPath,
+      ready: ready.id,
+    });
+  }
+}

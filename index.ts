@@ -1,0 +1,105 @@
+import * as pulumi from "@pulumi/pulumi";
+import { Hypervisor } from "./components/hypervisor.ts";
+import { Network } from "./components/network.ts";
+import { planSshCommand } from "./components/planning/ssh.ts";
+import { VirtualMachine } from "./components/virtual-machine.ts";
+import { loadConfig, loadEnvironment } from "./config.ts";
+import { KeyPair } from "./providers/key-pair/resource.ts";
+
+const config = loadConfig();
+const { home, libvirtUri, cwd } = loadEnvironment();
+const stack = pulumi.getStack();
+
+/** Finds what the configuration has checked to be there. */
+function required<T>(found: T | undefined, name: string): T {
+  if (found === undefined) throw new Error(`nothing is named "${name}"`);
+  return found;
+}
+
+const loginKey = new KeyPair("login", { comment: `groundwork-${stack}` });
+
+const hypervisorByName = new Map(
+  config.hypervisors.map(({ name, uri = libvirtUri, ...rest }) => {
+    const machines = config.machines.filter(({ hypervisor }) => hypervisor === name);
+    return [name, new Hypervisor(name, { ...rest, uri, machines, home })];
+  }),
+);
+
+const networkByName = new Map(
+  config.networks.map(({ name, hypervisor: host, ...rest }) => {
+    const hypervisor = required(hypervisorByName.get(host), host);
+    const hosts = config.machines.flatMap((machine) =>
+      machine.networks
+        .filter(({ network }) => network === name)
+        .map(({ address }) => ({ hostname: machine.name, address })),
+    );
+    return [name, new Network(name, { ...rest, hypervisor, hosts })];
+  }),
+);
+
+const created = config.machines.map((machine) => {
+  const image = required(
+    config.images.find(({ name }) => name === machine.rootVolume.image),
+    machine.rootVolume.image,
+  );
+  const { user = config.ssh.user, authorizedKeys, ...cloudInit } = machine.cloudInit;
+  const vm = new VirtualMachine(machine.name, {
+    ...machine,
+    hypervisor: required(hypervisorByName.get(machine.hypervisor), machine.hypervisor),
+    rootVolume: {
+      ...machine.rootVolume,
+      image: {
+        ...config.objectStore,
+        key: `${image.name}.qcow2`,
+        ...(image.sha256 !== undefined && { sha256: image.sha256 }),
+      },
+    },
+    networks: machine.networks.map((each) => ({
+      ...each,
+      network: required(networkByName.get(each.network), each.network),
+    })),
+    login: {
+      user,
+      authorizedKeys: [loginKey.publicKey, ...config.ssh.authorizedKeys, ...authorizedKeys],
+      privateKey: loginKey.privateKey,
+    },
+    cloudInit,
+  });
+  return { name: machine.name, user, vm };
+});
+
+/** The machines by name: how to reach them and what they are made of. */
+export const machines = Object.fromEntries(
+  created.map(({ name, vm }) => [
+    name,
+    {
+      name,
+      addresses: vm.addresses,
+      mac: vm.mac,
+      sshCommand: planSshCommand({ home, stack, machine: name, cwd }),
+      volumePath: vm.volumePath,
+      imageDigest: vm.imageDigest,
+      serialLogPath: vm.serialLogPath,
+    },
+  ]),
+);
+
+/** The hypervisors by name. */
+export const hypervisors = Object.fromEntries(
+  [...hypervisorByName].map(([name, { uri, volumeGroup, offer }]) => [
+    name,
+    { uri, volumeGroup, accelerator: offer.apply(({ accelerator }) => accelerator) },
+  ]),
+);
+
+/** What `ssh` needs to enter every machine, for scripts that write its files. */
+export const ssh = pulumi.secret({
+  privateKey: loginKey.privateKey,
+  machines: created.map(({ name, user, vm }) => ({
+    name,
+    user,
+    address: vm.addresses[0],
+    hostPublicKey: vm.hostPublicKey,
+    hypervisorUri: vm.hypervisorUri,
+  })),
+});
