@@ -1,10 +1,10 @@
 import * as path from "node:path";
-import { ensureEmbedded, readEmbedded, stopEmbedded } from "../embedded/index.ts";
+import { ensureEmbedded, stopEmbedded } from "../embedded/index.ts";
 import { GroundworkError } from "../providers/errors.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readConfig, readContext, refreshContext } from "./lib/context.ts";
 import { type DownPlan, planDown } from "./lib/down-plan.ts";
-import { embeddedOptions } from "./lib/embedded.ts";
+import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
 import { lineSplitter } from "./lib/phases.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
 import { removeHome } from "./lib/remove-home.ts";
@@ -17,11 +17,10 @@ async function readPlan(
   stacks: readonly string[],
   others: readonly string[],
 ): Promise<DownPlan> {
-  const options = embeddedOptions(context);
   const sharing = await Promise.all(
     others.map(async (stack) => (await readConfig(stack)).embedded !== undefined),
   );
-  const facts = options === undefined ? undefined : await readEmbedded(options);
+  const { facts, answers } = await readEmbeddedState(embeddedOptions(context));
   return planDown({
     config: context.config,
     hasState: stacks.includes(context.stack),
@@ -30,7 +29,7 @@ async function readPlan(
       hypervisor: facts.hypervisor.kind,
       volumeGroup: facts.volumeGroup.kind,
     },
-    hypervisorAnswers: facts !== undefined,
+    hypervisorAnswers: answers,
   });
 }
 

@@ -1,7 +1,6 @@
-import { readEmbedded } from "../embedded/index.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
-import { embeddedOptions } from "./lib/embedded.ts";
+import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
 import { type ImagePlan, parseImagePlan, renderImagePlans } from "./lib/image-plans.ts";
 import { lineSplitter, type Progress } from "./lib/phases.ts";
 import { clearRemains } from "./lib/recover.ts";
@@ -49,7 +48,7 @@ async function preview(options: CommonOptions): Promise<void> {
   const progress = progressFor(options);
   const context = await readContext(options.stack);
   const embedded = embeddedOptions(context);
-  if (embedded !== undefined && (await readEmbedded(embedded)) === undefined) {
+  if (embedded !== undefined && !(await readEmbeddedState(embedded)).answers) {
     const empty = { stack: context.stack, changes: {}, images: [] } satisfies PreviewResult;
     process.stdout.write(
       options.json

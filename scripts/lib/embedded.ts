@@ -1,6 +1,7 @@
-import type { EmbeddedOptions } from "../../embedded/index.ts";
+import { type EmbeddedFacts, type EmbeddedOptions, readEmbedded } from "../../embedded/index.ts";
 import type { Context } from "./context.ts";
 import { minioBinary } from "./tools-paths.ts";
+import { runVirsh } from "./virsh.ts";
 
 /** What the embedded parts are asked to be; `undefined` when the stack wants none. */
 export function embeddedOptions({
@@ -20,4 +21,17 @@ export function embeddedOptions({
     objectStore,
     ...(minio !== undefined && { minioBinary: minio }),
   };
+}
+
+/** The embedded parts of a stack as they were last written down, and whether they are alive. */
+export async function readEmbeddedState(
+  options: EmbeddedOptions | undefined,
+): Promise<{ facts?: EmbeddedFacts; answers: boolean }> {
+  const facts = options && (await readEmbedded(options));
+  if (facts === undefined) return { answers: false };
+  const answers = await runVirsh(facts.hypervisor.uri, ["hostname"]).then(
+    () => true,
+    () => false,
+  );
+  return { facts, answers };
 }

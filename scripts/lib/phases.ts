@@ -9,9 +9,9 @@ export interface Timing {
 /** Says what is being done, and how long it has taken so far. */
 export interface Progress {
   /** A line below the phase that runs, with the seconds since the start of the phase. */
-  report(line: string): void;
+  report: (line: string) => void;
   /** Runs a phase between a heading and a closing line with its time. */
-  phase<T>(title: string, work: () => Promise<T>): Promise<T>;
+  phase: <T>(title: string, work: () => Promise<T>) => Promise<T>;
   /** The phases that ended well, in order. */
   readonly timings: readonly Timing[];
 }
@@ -60,8 +60,8 @@ export function createProgress(
 
 /** Splits what comes in pieces into whole lines; `end` gives out the rest. */
 export function lineSplitter(onLine: (line: string) => void): {
-  write(text: string): void;
-  end(): void;
+  write: (text: string) => void;
+  end: () => void;
 } {
   let rest = "";
   return {

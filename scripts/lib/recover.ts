@@ -4,6 +4,7 @@ import * as path from "node:path";
 import type { automation } from "@pulumi/pulumi";
 import { GroundworkError } from "../../providers/errors.ts";
 import { type Context, project } from "./context.ts";
+import { readNames } from "./files.ts";
 import { endProcesses, readProcesses } from "./processes.ts";
 import {
   exportSchema,
@@ -26,10 +27,7 @@ async function readLocks(context: Context): Promise<Lock[]> {
     project,
     context.stack,
   );
-  const names = await fs.readdir(folder).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
+  const names = (await readNames(folder)) ?? [];
   const locks = await Promise.all(
     names
       .filter((name) => name.endsWith(".json"))

@@ -1,5 +1,6 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { readNames } from "./files.ts";
 
 /** Everything that Groundwork puts into its home folder. */
 const ours = ["state", "passphrase", "ssh", "cache", "embedded"];
@@ -12,10 +13,7 @@ const ours = ["state", "passphrase", "ssh", "cache", "embedded"];
  */
 export async function removeHome(home: string): Promise<string[]> {
   for (const name of ours) await fs.rm(path.join(home, name), { recursive: true, force: true });
-  const rest = await fs.readdir(home).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return undefined;
-    throw error;
-  });
+  const rest = await readNames(home);
   if (rest?.length === 0) await fs.rmdir(home);
   return rest ?? [];
 }

@@ -4,6 +4,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { GroundworkError, tail } from "../../providers/errors.ts";
 import { type Context, project } from "./context.ts";
+import { readNames } from "./files.ts";
 import { openPulumiCommand } from "./pulumi-command.ts";
 import { keepLayout, withoutSalt } from "./stack-file.ts";
 import { pulumiRoot } from "./tools-paths.ts";
@@ -18,7 +19,7 @@ export async function runPulumi(context: Context, args: readonly string[]): Prom
   if (result.exitCode === 0) return result.stdout;
   throw new GroundworkError({
     code: "pulumi-failed",
-    message: `\`pulumi ${args.slice(0, 2).join(" ")}\` failed: ${tail(result.stderr || result.shortMessage || "", 3)}.`,
+    message: `\`pulumi ${args.slice(0, 2).join(" ")}\` failed: ${tail(result.stderr === "" ? (result.shortMessage ?? "") : result.stderr, 3)}.`,
     next: "Mend what the message names, then run the same command again.",
   });
 }
@@ -29,10 +30,7 @@ function checkpoints(context: Context): string {
 
 /** The stacks in the backend of this checkout, without asking the CLI. */
 export async function readStacks(context: Context): Promise<string[]> {
-  const names = await fs.readdir(checkpoints(context)).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === "ENOENT") return [];
-    throw error;
-  });
+  const names = (await readNames(checkpoints(context))) ?? [];
   return names.filter((name) => name.endsWith(".json")).map((name) => name.slice(0, -5));
 }
 

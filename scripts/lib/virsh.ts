@@ -13,7 +13,7 @@ export async function runVirsh(uri: string | undefined, args: readonly string[])
   if (result.exitCode === 0) return result.stdout;
   throw new GroundworkError({
     code: "libvirt-failed",
-    message: `\`virsh ${args.join(" ")}\` failed on ${target}: ${tail(result.stderr || result.shortMessage || "", 2)}.`,
+    message: `\`virsh ${args.join(" ")}\` failed on ${target}: ${tail(result.stderr === "" ? (result.shortMessage ?? "") : result.stderr, 2)}.`,
     next: "See that libvirt answers there, then run the same command again.",
   });
 }
