@@ -70,7 +70,7 @@ async function bringUp(states: ReturnType<typeof readToolStates>): Promise<void>
   requireSpace(steps);
 
   for (const step of steps.filter(({ action }) => action !== "keep"))
-    await progress.phase(describeStep(step) ?? step.tool, async () => {
+    await progress.phase(`${step.action} ${tools[step.tool].title}`, async () => {
       log.write(`# ${step.action} ${step.tool}\n`);
       if (step.action === "download" || step.action === "leave")
         return downloads.downloadTool(process.env, step.tool, run);
@@ -90,7 +90,8 @@ function announce(steps: readonly ToolStep[]): void {
 }
 
 function requireSpace(steps: readonly ToolStep[]): void {
-  if (!steps.some(({ action }) => action === "build")) return;
+  if (!steps.some(({ action, tool }) => action === "build" && tools[tool].recipe.kind === "go"))
+    return;
   const folder = cacheRoot(process.env);
   fs.mkdirSync(folder, { recursive: true });
   const { bavail, bsize } = fs.statfsSync(folder);
