@@ -15,6 +15,7 @@ import type { Hypervisor } from "./hypervisor.ts";
 import type { Network } from "./network.ts";
 import { deriveMac } from "./planning/addresses.ts";
 import { type Accelerator, type Firmware, planDomain } from "./planning/domain.ts";
+import { renderDomainXslt } from "./planning/domain-xslt.ts";
 import { planInterface } from "./planning/network.ts";
 import { nvramPath, serialLogPath } from "./planning/placement.ts";
 import { present } from "./present.ts";
@@ -169,28 +170,22 @@ export class VirtualMachine extends pulumi.ComponentResource {
       { ...onHost, additionalSecretOutputs: ["userData"] },
     );
 
-    const plan = pulumi
-      .all([hypervisor.offer, pulumi.all(networks.map(({ network }) => network.identity))])
-      .apply(([offer, identities]) =>
-        present(this, () =>
-          planDomain(
-            {
-              stack,
-              owner,
-              name,
-              firmware: args.firmware,
-              ...(args.accelerator !== undefined && { accelerator: args.accelerator }),
-              vnc: args.vnc,
-              guestAgent: args.guestAgent,
-              volumes: args.volumes.map((each) => each.name),
-              interfaces: identities.map((network, index) => ({ mac: macs[index] ?? "", network })),
-              serialLogPath: this.serialLogPath,
-              nvramPath: nvramPath(hypervisor.placement, name),
-            },
-            offer,
-          ),
-        ),
-      );
+    const plan = hypervisor.offer.apply((offer) => {
+      const wish = {
+        stack,
+        owner,
+        name,
+        firmware: args.firmware,
+        ...(args.accelerator !== undefined && { accelerator: args.accelerator }),
+        vnc: args.vnc,
+        guestAgent: args.guestAgent,
+        volumes: args.volumes.map((each) => each.name),
+        serialLogPath: this.serialLogPath,
+        nvramPath: nvramPath(hypervisor.placement, name),
+      };
+      return present(this, () => planDomain(wish, offer));
+    });
+    const identities = pulumi.all(networks.map(({ network }) => network.identity));
     const domain = new libvirt.Domain(
       name,
       {
@@ -200,8 +195,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
         vcpu: args.vcpus,
         memory: args.memoryMiB,
         cpu: { mode: plan.cpuMode },
-        firmware: plan.apply(({ firmware }) => firmware),
-        nvram: plan.apply(({ nvram }) => nvram),
+        firmware: plan.firmware,
+        nvram: plan.nvram,
         autostart: args.autostart,
         disks: [
           ...[root, ...further].map(({ devicePath }) => ({ blockDevice: devicePath })),
@@ -213,7 +208,14 @@ export class VirtualMachine extends pulumi.ComponentResource {
           mac: macs[index] ?? "",
           ...(dhcp && network.plan.reservations && { addresses: [address], hostname: name }),
         })),
-        xml: { xslt: plan.xslt },
+        xml: {
+          xslt: pulumi.all([plan.settings, identities]).apply(([settings, seen]) =>
+            renderDomainXslt(
+              settings,
+              seen.map((network, index) => ({ mac: macs[index] ?? "", network })),
+            ),
+          ),
+        },
       },
       // Name and UUID are fixed, so the old domain goes first.
       { ...onHost, deleteBeforeReplace: true },

@@ -5,8 +5,6 @@ export interface DomainSettings {
   uuid: string;
   /** `<project>/<stack>`, written into the domain's metadata. */
   owner: string;
-  /** What its interfaces are attached to, written into the metadata. */
-  interfaces: string;
   secureBoot: boolean;
   vnc: boolean;
   guestAgent: boolean;
@@ -18,6 +16,13 @@ export interface DomainSettings {
 /** virtio-blk shows the guest 20 bytes of a disk's serial. */
 const serialLength = 20;
 
+/** What a domain's interface is attached to. */
+export interface DomainInterface {
+  mac: string;
+  /** Another text when the domain must be attached anew. */
+  network: string;
+}
+
 /**
  * The stylesheet that the provider applies to the domain it is about to define.
  *
@@ -25,15 +30,22 @@ const serialLength = 20;
  * volumes are used raw, past the host's page cache, and pass discards on. The console is a pty that
  * is logged to a file. The seed is read-only. There is no screen unless asked for, and then only on
  * the loopback address.
+ *
+ * The interfaces are written into the metadata because the provider, when they change, changes them
+ * in its state only: another stylesheet makes another domain.
  */
-export function renderDomainXslt(settings: DomainSettings): string {
+export function renderDomainXslt(
+  settings: DomainSettings,
+  interfaces: readonly DomainInterface[],
+): string {
+  const attached = interfaces.map(({ mac, network }) => `${mac}@${network}`).join(" ");
   const logPath = escapeTemplate(settings.serialLogPath);
   const templates = [
     `<xsl:template match="/domain/name">
   <xsl:copy-of select="."/>
   <uuid>${settings.uuid}</uuid>
   <metadata>
-    <groundwork:machine xmlns:groundwork="${metadataNamespace}" owner="${escapeTemplate(settings.owner)}" interfaces="${escapeTemplate(settings.interfaces)}"/>
+    <groundwork:machine xmlns:groundwork="${metadataNamespace}" owner="${escapeTemplate(settings.owner)}" interfaces="${escapeTemplate(attached)}"/>
   </metadata>
   <on_crash>restart</on_crash>
 </xsl:template>`,

@@ -1,6 +1,6 @@
 import { GroundworkError } from "../../providers/errors.ts";
 import { deriveUuid } from "./addresses.ts";
-import { type DomainSettings, renderDomainXslt } from "./domain-xslt.ts";
+import type { DomainSettings } from "./domain-xslt.ts";
 
 export type Accelerator = "kvm" | "qemu";
 export type Firmware = "bios" | "uefi" | "uefi-secure";
@@ -30,8 +30,6 @@ export interface DomainWish {
   guestAgent: boolean;
   /** Serials of the further disks, in order. */
   volumes: readonly string[];
-  /** What each interface is attached to, in order. */
-  interfaces: readonly { mac: string; network: string }[];
   serialLogPath: string;
   /** Where the domain keeps its UEFI variables. */
   nvramPath: string;
@@ -44,7 +42,8 @@ export interface DomainPlan {
   /** Path of the firmware; undefined for BIOS, which QEMU brings along. */
   firmware?: string;
   nvram?: { file: string; template: string };
-  xslt: string;
+  /** What goes into the stylesheet. */
+  settings: DomainSettings;
 }
 
 function refuse(code: string, wish: DomainWish, message: string, next: string): GroundworkError {
@@ -87,17 +86,6 @@ function chooseAccelerator(wish: DomainWish, offer: HostOffer): Accelerator {
 export function planDomain(wish: DomainWish, offer: HostOffer): DomainPlan {
   const accelerator = chooseAccelerator(wish, offer);
   const firmware = chooseFirmware(wish, offer);
-  const settings: DomainSettings = {
-    uuid: deriveUuid("domain", wish.stack, wish.name),
-    owner: wish.owner,
-    // The provider changes interfaces in its state only; here a change makes a new domain.
-    interfaces: wish.interfaces.map(({ mac, network }) => `${mac}@${network}`).join(" "),
-    secureBoot: wish.firmware === "uefi-secure",
-    vnc: wish.vnc,
-    guestAgent: wish.guestAgent,
-    serialLogPath: wish.serialLogPath,
-    volumes: wish.volumes,
-  };
   return {
     type: accelerator,
     cpuMode: accelerator === "kvm" ? "host-passthrough" : "maximum",
@@ -105,6 +93,14 @@ export function planDomain(wish: DomainWish, offer: HostOffer): DomainPlan {
       firmware: firmware.code,
       nvram: { file: wish.nvramPath, template: firmware.vars },
     }),
-    xslt: renderDomainXslt(settings),
+    settings: {
+      uuid: deriveUuid("domain", wish.stack, wish.name),
+      owner: wish.owner,
+      secureBoot: wish.firmware === "uefi-secure",
+      vnc: wish.vnc,
+      guestAgent: wish.guestAgent,
+      serialLogPath: wish.serialLogPath,
+      volumes: wish.volumes,
+    },
   };
 }

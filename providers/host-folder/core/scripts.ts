@@ -24,8 +24,11 @@ export function renderEnsure(folder: Folder): string {
     `if [ -n "$(ls -A ${quote(folder.path)} 2>/dev/null)" ] && ! ${ownFolder(folder)}; then echo ${foreign}; exit 0; fi`,
     "umask 022",
     `mkdir -p -- ${quoteAll([folder.path, ...folders])}`,
-    // QEMU runs as a user of its own on most hosts: it may pass through, and no one may look around.
-    `chmod 0711 -- ${quoteAll([folder.path, ...folders])}`,
+    `chmod 0711 -- ${quoteAll(folders)}`,
+    // The seeds in it hold secrets. QEMU, which is a user of its own on most hosts, may pass through.
+    "group=$(id -gn libvirt-qemu 2>/dev/null || id -gn qemu 2>/dev/null || true)",
+    `if [ -n "$group" ]; then chgrp -- "$group" ${quote(folder.path)}; chmod 0710 -- ${quote(folder.path)}`,
+    `else chmod 0711 -- ${quote(folder.path)}; fi`,
     `printf '%s\\n' ${quote(folder.owner)} >${quote(`${folder.path}/${marker}`)}`,
   ].join("\n");
 }
