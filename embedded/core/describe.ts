@@ -24,7 +24,8 @@ export function describeStep(
       return "volume group: detaching loop devices whose file was removed";
     case "makeVolumeFile": {
       const free = observed.volumeGroup.freeBytes;
-      const room = free < step.bytes ? `; only ${gib(free)} are free on the disk, so it cannot fill up` : "";
+      const room =
+        free < step.bytes ? `; only ${gib(free)} are free on the disk, so it cannot fill up` : "";
       return `volume group: making "${volumeGroup}" in a sparse file of ${gib(step.bytes)}${room}`;
     }
     case "growVolumeFile":

@@ -33,7 +33,12 @@ export function layoutOf(options: Pick<EmbeddedOptions, "home" | "name">): Layou
     facts: join(root, "facts.json"),
     credentials: join(root, "object-store.json"),
     logs: join(root, "log"),
-    libvirt: { etc: libvirt("etc"), lib: libvirt("lib"), cache: libvirt("cache"), log: libvirt("log") },
+    libvirt: {
+      etc: libvirt("etc"),
+      lib: libvirt("lib"),
+      cache: libvirt("cache"),
+      log: libvirt("log"),
+    },
     volumeFile: join(root, "volumes.img"),
     objectStore: { data: join(root, "minio"), certificates: join(root, "minio-certificates") },
     run,

@@ -69,7 +69,10 @@ function hypervisorSteps(seen: HypervisorObserved): EmbeddedStep[] {
       part,
       do: "endProcesses",
       processes: ended,
-      why: seen.folders === "absent" ? "their folder was removed" : "their network namespace was removed",
+      why:
+        seen.folders === "absent"
+          ? "their folder was removed"
+          : "their network namespace was removed",
     });
   const alive = seen.processes.filter((process) => !ended.includes(process));
 
@@ -84,7 +87,8 @@ function hypervisorSteps(seen: HypervisorObserved): EmbeddedStep[] {
   for (const daemon of ["virtlogd", "libvirtd"] as const)
     if (!alive.some((process) => process.daemon === daemon))
       steps.push({ part, do: "startDaemon", daemon });
-  if (seen.activeNetworks === undefined || ended.length > 0) steps.push({ part, do: "awaitLibvirt" });
+  if (seen.activeNetworks === undefined || ended.length > 0)
+    steps.push({ part, do: "awaitLibvirt" });
   else if (steps.length === 0 && !seen.activeNetworks.includes(defaultNetwork))
     steps.push({ part, do: "startNetwork" });
   return steps;

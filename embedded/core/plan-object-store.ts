@@ -17,7 +17,8 @@ export function planObjectStore(
   const healthy = seen.answer.state === "ready" && (!ours || seen.folder);
   if (healthy)
     return {
-      steps: seen.answer.state === "ready" && !seen.answer.bucket ? [{ part, do: "makeBucket" }] : [],
+      steps:
+        seen.answer.state === "ready" && !seen.answer.bucket ? [{ part, do: "makeBucket" }] : [],
       refusals: [],
     };
 

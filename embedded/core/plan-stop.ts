@@ -19,7 +19,8 @@ export function planStop(observed: Observed, foldersExist: boolean): StopStep[] 
   if (hypervisor.activeNetworks !== undefined) steps.push({ do: "destroyDomains" });
   if (hypervisor.processes.length > 0)
     steps.push({ do: "endProcesses", what: "hypervisor", processes: hypervisor.processes });
-  if (hypervisor.owned && hypervisor.namespace.state !== "absent") steps.push({ do: "removeNamespace" });
+  if (hypervisor.owned && hypervisor.namespace.state !== "absent")
+    steps.push({ do: "removeNamespace" });
 
   const whole = wholeLoop(volumeGroup);
   if (whole !== undefined && volumeGroup.group?.physicalVolumes.includes(whole.name) === true)

@@ -29,7 +29,8 @@ export function planVolumeGroup(
   });
   const orphans = seen.loops.filter((loop) => loop.deleted);
   const liesOn = (loops: readonly LoopDevice[]): boolean =>
-    seen.group?.physicalVolumes.some((device) => loops.some((loop) => loop.name === device)) === true;
+    seen.group?.physicalVolumes.some((device) => loops.some((loop) => loop.name === device)) ===
+    true;
   const group = liesOn(orphans) ? undefined : seen.group;
   const foreign = group !== undefined && !liesOn(seen.loops);
 
@@ -74,7 +75,8 @@ export function planVolumeGroup(
   if (orphans.length > 0) steps.push({ part, do: "detachLoops", loops: orphans });
   if (seen.fileBytes === undefined || (seen.fileBytes < bytes && whole === undefined))
     steps.push({ part, do: "makeVolumeFile", bytes });
-  if (whole === undefined) return { steps: [...steps, { part, do: "attachVolumeFile" }], refusals: [] };
+  if (whole === undefined)
+    return { steps: [...steps, { part, do: "attachVolumeFile" }], refusals: [] };
   if (group === undefined) steps.push({ part, do: "makeVolumeGroup", loop: whole.name });
   if ((seen.fileBytes ?? bytes) < bytes)
     steps.push({ part, do: "growVolumeFile", bytes, loop: whole.name });

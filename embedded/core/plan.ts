@@ -3,7 +3,13 @@ import type { Observed } from "./observed.ts";
 import { hypervisorIsOurs, planHypervisor } from "./plan-hypervisor.ts";
 import { planObjectStore } from "./plan-object-store.ts";
 import { planVolumeGroup } from "./plan-volume-group.ts";
-import type { EmbeddedFacts, EmbeddedOptions, EmbeddedPlan, EmbeddedStep, Refusal } from "./types.ts";
+import type {
+  EmbeddedFacts,
+  EmbeddedOptions,
+  EmbeddedPlan,
+  EmbeddedStep,
+  Refusal,
+} from "./types.ts";
 
 /** Programs that a step calls, beyond those that every Linux has. */
 const toolsOf: Readonly<Record<EmbeddedStep["do"], readonly string[]>> = {
@@ -11,7 +17,16 @@ const toolsOf: Readonly<Record<EmbeddedStep["do"], readonly string[]>> = {
   makeNamespace: ["ip"],
   adoptNamespace: ["ip"],
   prepareLibvirt: [],
-  startDaemon: ["libvirtd", "virtlogd", "virsh", "dnsmasq", "nsenter", "unshare", "ip", "qemu-system-x86_64"],
+  startDaemon: [
+    "libvirtd",
+    "virtlogd",
+    "virsh",
+    "dnsmasq",
+    "nsenter",
+    "unshare",
+    "ip",
+    "qemu-system-x86_64",
+  ],
   awaitLibvirt: ["virsh"],
   startNetwork: ["virsh", "dnsmasq"],
   detachLoops: ["losetup"],
@@ -37,7 +52,8 @@ export function planEmbedded(options: EmbeddedOptions, observed: Observed): Embe
       refusals: [
         {
           code: "not-root",
-          message: "Volumes, network namespaces and the embedded hypervisor need root on this machine.",
+          message:
+            "Volumes, network namespaces and the embedded hypervisor need root on this machine.",
           next: "Run the same command with sudo, or give the hypervisor a uri of a machine where you are root.",
         },
       ],

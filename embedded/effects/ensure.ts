@@ -4,13 +4,7 @@ import { describeStep, describeUse } from "../core/describe.ts";
 import { layoutOf } from "../core/layout.ts";
 import type { Observed } from "../core/observed.ts";
 import { factsOf, planEmbedded } from "../core/plan.ts";
-import type {
-  EmbeddedFacts,
-  EmbeddedOptions,
-  EmbeddedStep,
-  Part,
-  Refusal,
-} from "../core/types.ts";
+import type { EmbeddedFacts, EmbeddedOptions, EmbeddedStep, Part, Refusal } from "../core/types.ts";
 import { writeFacts } from "./facts.ts";
 import * as hypervisor from "./hypervisor.ts";
 import { withLock } from "./lock.ts";
@@ -32,7 +26,10 @@ type Report = (line: string) => void;
  * @param report gets a line for every thing that is started, and one per part for what is in use.
  * @throws GroundworkError with the reasons why it cannot be done, before anything is changed.
  */
-export async function ensureEmbedded(given: EmbeddedOptions, report: Report): Promise<EmbeddedFacts> {
+export async function ensureEmbedded(
+  given: EmbeddedOptions,
+  report: Report,
+): Promise<EmbeddedFacts> {
   mkdirSync(given.home, { recursive: true });
   const options = withRealHome(given);
   return withLock(options.home, report, async () => {
@@ -131,5 +128,9 @@ export function refusalError(refusals: readonly Refusal[]): GroundworkError {
   const [first, ...others] = refusals;
   if (first === undefined) throw new Error("there is no reason to refuse");
   const more = others.map((refusal) => `\n${refusal.message} ${refusal.next}`).join("");
-  return new GroundworkError({ code: first.code, message: first.message, next: `${first.next}${more}` });
+  return new GroundworkError({
+    code: first.code,
+    message: first.message,
+    next: `${first.next}${more}`,
+  });
 }

@@ -20,7 +20,9 @@ const factsSchema = z.object({
 });
 
 /** What was in use when we last succeeded; undefined when nothing is, or when it cannot be read. */
-export function readFacts(options: Pick<EmbeddedOptions, "home" | "name">): EmbeddedFacts | undefined {
+export function readFacts(
+  options: Pick<EmbeddedOptions, "home" | "name">,
+): EmbeddedFacts | undefined {
   const { facts } = layoutOf(options);
   if (!existsSync(facts)) return undefined;
   try {

@@ -48,14 +48,19 @@ async function readSystem(): Promise<HypervisorObserved["system"]> {
   if (result.exitCode === 0) return { state: "answers" };
   if (result.exitCode === 127 || /No such file or directory|Connection refused/.test(result.stderr))
     return { state: "absent" };
-  return { state: "unclear", reason: result.stderr.trim().replaceAll("\n", "; ").replace(/\.$/, "") };
+  return {
+    state: "unclear",
+    reason: result.stderr.trim().replaceAll("\n", "; ").replace(/\.$/, ""),
+  };
 }
 
 async function readActiveNetworks(options: EmbeddedOptions): Promise<string[] | undefined> {
   const layout = layoutOf(options);
   if (!existsSync(layout.socket)) return undefined;
   const result = await tryCommand("virsh", ["-c", layout.uri, "net-list", "--name"], 5);
-  return result.exitCode === 0 ? result.stdout.split("\n").filter((name) => name !== "") : undefined;
+  return result.exitCode === 0
+    ? result.stdout.split("\n").filter((name) => name !== "")
+    : undefined;
 }
 
 export async function observeHypervisor(
@@ -72,7 +77,8 @@ export async function observeHypervisor(
   );
   const processes = found.filter((process: Process) => process.daemon !== "minio");
   const folders = readFolders(layout.libvirt.etc);
-  const ours = folders !== "absent" || processes.length > 0 || facts?.hypervisor.kind === "embedded";
+  const ours =
+    folders !== "absent" || processes.length > 0 || facts?.hypervisor.kind === "embedded";
   const alive = processes.some((process) => process.daemon === "libvirtd");
   const activeNetworks = alive ? await readActiveNetworks(options) : undefined;
   return {
@@ -80,7 +86,9 @@ export async function observeHypervisor(
     folders,
     namespace,
     owned,
-    ...(owner !== undefined && !owned && existsSync(join(owner, "embedded")) && { otherOwner: owner }),
+    ...(owner !== undefined &&
+      !owned &&
+      existsSync(join(owner, "embedded")) && { otherOwner: owner }),
     processes,
     ...(activeNetworks !== undefined && { activeNetworks }),
   };
@@ -98,7 +106,8 @@ export function prepareLibvirt(options: EmbeddedOptions): void {
   mkdirSync(layout.run, { recursive: true, mode: 0o755 });
   writeFileSync(layout.owner, options.home);
   makeSystemFolder("/run/libvirt");
-  for (const folder of Object.values(layout.libvirt)) mkdirSync(folder, { recursive: true, mode: 0o711 });
+  for (const folder of Object.values(layout.libvirt))
+    mkdirSync(folder, { recursive: true, mode: 0o711 });
   for (const [name, content] of Object.entries(libvirtFiles)) {
     const file = join(layout.libvirt.etc, name);
     if (name === writtenOnce && existsSync(file)) continue;
@@ -123,7 +132,11 @@ async function freeNamespaceName(options: EmbeddedOptions): Promise<void> {
 
 export async function makeNamespace(options: EmbeddedOptions): Promise<void> {
   await freeNamespaceName(options);
-  await command("ip", ["netns", "add", options.name], `make the network namespace "${options.name}"`);
+  await command(
+    "ip",
+    ["netns", "add", options.name],
+    `make the network namespace "${options.name}"`,
+  );
 }
 
 /** Gives a namespace that processes of ours still live in its name back. */
@@ -172,7 +185,11 @@ export async function startDefaultNetwork(options: EmbeddedOptions): Promise<voi
     2,
   );
   if (active === true) return;
-  await command("virsh", [...virsh, "net-start", defaultNetwork], "start libvirt's default network");
+  await command(
+    "virsh",
+    [...virsh, "net-start", defaultNetwork],
+    "start libvirt's default network",
+  );
 }
 
 /** Ends every guest of our own libvirt, without asking it. */
@@ -180,13 +197,19 @@ export async function destroyDomains(options: EmbeddedOptions): Promise<void> {
   const virsh = ["-c", layoutOf(options).uri];
   const list = await tryCommand("virsh", [...virsh, "list", "--name"], 10);
   const names = list.stdout.split("\n").filter((name) => name !== "");
-  await Promise.all(names.map((name) => tryCommand("virsh", [...virsh, "destroy", "--", name], 20)));
+  await Promise.all(
+    names.map((name) => tryCommand("virsh", [...virsh, "destroy", "--", name], 20)),
+  );
 }
 
 export async function removeNamespace(options: EmbeddedOptions): Promise<void> {
   const { namespace } = layoutOf(options);
   if (readNamespace(namespace).state === "present")
-    await command("ip", ["netns", "del", options.name], `remove the network namespace "${options.name}"`);
+    await command(
+      "ip",
+      ["netns", "del", options.name],
+      `remove the network namespace "${options.name}"`,
+    );
   rmSync(namespace, { force: true });
 }
 

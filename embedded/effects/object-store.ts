@@ -23,7 +23,7 @@ function readCredentialsFile(file: string): Credentials | undefined {
     throw new GroundworkError({
       code: "bad-credentials-file",
       message: `Cannot read the object store's credentials from ${file}: it is not JSON with accessKey and secretKey.`,
-      next: "Write it again as {\"accessKey\": \"…\", \"secretKey\": \"…\"}, or remove it to have new ones made for a store of our own.",
+      next: 'Write it again as {"accessKey": "…", "secretKey": "…"}, or remove it to have new ones made for a store of our own.',
     });
   }
 }
@@ -104,7 +104,10 @@ async function readAnswer(
   const { endpoint, bucket } = options.objectStore;
   if (!(await listens(endpoint))) return { state: "silent" };
   try {
-    const response = await fetch(endpoint, { redirect: "manual", signal: AbortSignal.timeout(5_000) });
+    const response = await fetch(endpoint, {
+      redirect: "manual",
+      signal: AbortSignal.timeout(5_000),
+    });
     await response.body?.cancel();
     if (!response.headers.has("x-amz-request-id"))
       return { state: "other", reason: `it answers HTTP ${String(response.status)}, not S3` };
@@ -150,7 +153,8 @@ export async function startObjectStore(options: EmbeddedOptions): Promise<void> 
   const found = readCredentials(options);
   if (found === undefined) throw new Error("credentials are made before the object store starts");
   if (found.file === layout.credentials) writeCredentials(found.file, found.credentials);
-  for (const folder of Object.values(layout.objectStore)) mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const folder of Object.values(layout.objectStore))
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
   const { hostname } = new URL(endpoint);
   const address = `${hostname === "localhost" ? "127.0.0.1" : hostname}:${String(portOf(endpoint))}`;
   await startDaemon(

@@ -39,7 +39,7 @@ function isKernelThread(pid: number): boolean {
 
 function ancestors(): Set<number> {
   const found = new Set<number>([process.pid]);
-  for (let pid = process.ppid; pid > 1; ) {
+  for (let pid = process.ppid; pid > 1;) {
     found.add(pid);
     const stat = unlessGone(() => readFileSync(`/proc/${String(pid)}/stat`, "utf8"));
     pid = Number(stat?.slice(stat.lastIndexOf(")") + 2).split(" ")[1] ?? 0);

@@ -54,7 +54,11 @@ function describeStop(options: EmbeddedOptions, step: StopStep): string | undefi
   }
 }
 
-async function runStop(options: EmbeddedOptions, observed: Observed, step: StopStep): Promise<void> {
+async function runStop(
+  options: EmbeddedOptions,
+  observed: Observed,
+  step: StopStep,
+): Promise<void> {
   switch (step.do) {
     case "destroyDomains":
       return destroyDomains(options);

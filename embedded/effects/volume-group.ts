@@ -25,14 +25,24 @@ import {
 import { readActivation } from "../../providers/volume-group/effects/activation.ts";
 import { layoutOf } from "../core/layout.ts";
 import type { VolumeGroupObserved } from "../core/observed.ts";
-import { groupOf, inactiveVolumes, parseLoops, parseSegments, segmentColumns } from "../core/parse.ts";
+import {
+  groupOf,
+  inactiveVolumes,
+  parseLoops,
+  parseSegments,
+  segmentColumns,
+} from "../core/parse.ts";
 import { gib, groupTag } from "../core/plan-volume-group.ts";
 import type { EmbeddedOptions, LoopDevice } from "../core/types.ts";
 import { command, toolExists, tryCommand, waitFor } from "./command.ts";
 
 const host = openHost("qemu:///system");
 
-async function runScript(activation: Activation, purpose: string, lines: string[]): Promise<string> {
+async function runScript(
+  activation: Activation,
+  purpose: string,
+  lines: string[],
+): Promise<string> {
   const script = renderVolumeScript(volumeGroupCommands(activation), lines);
   return host.run(script, { purpose, timeoutSeconds: 180 });
 }
@@ -40,7 +50,9 @@ async function runScript(activation: Activation, purpose: string, lines: string[
 async function readLoops(): Promise<LoopDevice[]> {
   if (!toolExists("losetup")) return [];
   const columns = "NAME,OFFSET,SIZELIMIT,BACK-FILE";
-  return parseLoops(await command("losetup", ["--list", "--json", "-O", columns], "list loop devices"));
+  return parseLoops(
+    await command("losetup", ["--list", "--json", "-O", columns], "list loop devices"),
+  );
 }
 
 function readFreeBytes(folder: string): number {
@@ -81,7 +93,10 @@ export async function observeVolumeGroup(options: EmbeddedOptions): Promise<Volu
   const other = allLoops.find(
     (loop) => loop.file !== volumeFile && group?.physicalVolumes.includes(loop.name) === true,
   );
-  const devices = readDevices(name, segments.flatMap((segment) => segment.volume ?? []));
+  const devices = readDevices(
+    name,
+    segments.flatMap((segment) => segment.volume ?? []),
+  );
   const devicePath = join("/dev", name);
   return {
     activation,
@@ -154,7 +169,10 @@ export async function makeVolumeGroup(
   ]);
 }
 
-export async function activateVolumes(options: EmbeddedOptions, activation: Activation): Promise<void> {
+export async function activateVolumes(
+  options: EmbeddedOptions,
+  activation: Activation,
+): Promise<void> {
   const name = options.volumeGroup;
   await runScript(activation, `activate the volumes of "${name}"`, [
     volumeGroupCommands(activation).activateAll(name),
@@ -176,7 +194,7 @@ export async function removeVolumeGroup(
     `${lvm("vgremove", "-ff", "-y", name)} >&2`,
     ...physical.map((loop) => `${lvm("pvremove", "-ff", "-y", loop)} >&2`),
     `{ grep -lF "id = \\"$uuid\\"" /etc/lvm/archive/${name}_*.vg /etc/lvm/backup/${name} 2>/dev/null || true; } |`,
-    "  while read -r file; do rm -f \"$file\"; done",
+    '  while read -r file; do rm -f "$file"; done',
   ]);
 }
 

@@ -22,7 +22,7 @@ const example = "qemu:///system or qemu+ssh://root@hv1.example.org/system";
  * with OpenSSH (`keyfile` and `known_hosts` in the query are honoured, as libvirt does).
  *
  * @throws GroundworkError `bad-libvirt-uri` for anything else, and for `no_verify`, which would
- *   switch off the check of the host key.
+ *   switch off the check of the host key, or a password.
  */
 export function parseLibvirtUri(uri: string): HostConnection {
   const bad = (seen: string): GroundworkError =>
@@ -37,14 +37,19 @@ export function parseLibvirtUri(uri: string): HostConnection {
   if (driver !== "qemu") throw bad(`the driver is "${driver ?? ""}" and only qemu is supported`);
   if (transport === undefined || transport === "unix") {
     if (url.hostname !== "") throw bad("a host needs the transport ssh");
+    if (url.pathname !== "/system") throw bad("its path is not /system");
     return { kind: "local", uri };
   }
   if (transport !== "ssh") throw bad(`the transport "${transport}" is not unix or ssh`);
   if (!/^[A-Za-z0-9][A-Za-z0-9.:_-]*$/.test(url.hostname.replace(/^\[|\]$/g, "")))
     throw bad("it names no valid host");
-  if (url.searchParams.has("no_verify")) throw bad("no_verify would skip the check of the host key");
-  const user = decodeURIComponent(url.username);
-  if (user !== "" && !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(user)) throw bad("the user name is not valid");
+  if (url.pathname !== "/system") throw bad("its path is not /system");
+  for (const name of ["no_verify", "known_hosts_verify"])
+    if (url.searchParams.has(name)) throw bad(`${name} would skip the check of the host key`);
+  if (url.password !== "") throw bad("passwords are not supported, only keys");
+  const user = url.username;
+  if (user !== "" && !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(user))
+    throw bad("the user name is not valid");
   const keyfile = url.searchParams.get("keyfile");
   const knownHosts = url.searchParams.get("known_hosts");
   return {
@@ -58,12 +63,18 @@ export function parseLibvirtUri(uri: string): HostConnection {
   };
 }
 
+/** A path of which ssh expands nothing. */
+function literal(path: string): string {
+  return path.replaceAll("%", "%%");
+}
+
 /** The options that make `ssh` reach the host without ever asking, the host key always checked. */
 export function sshArguments(
   connection: Extract<HostConnection, { kind: "ssh" }>,
   controlPath?: string,
 ): string[] {
   const option = (name: string, value: string): string[] => ["-o", `${name}=${value}`];
+  const path = (value: string): string => `"${literal(value)}"`;
   return [
     ...option("BatchMode", "yes"),
     ...option("StrictHostKeyChecking", "yes"),
@@ -74,13 +85,13 @@ export function sshArguments(
       ? []
       : [
           ...option("ControlMaster", "auto"),
-          ...option("ControlPath", controlPath),
+          ...option("ControlPath", path(controlPath)),
           ...option("ControlPersist", "60"),
         ]),
-    ...(connection.identityFile === undefined ? [] : ["-i", connection.identityFile]),
+    ...(connection.identityFile === undefined ? [] : ["-i", literal(connection.identityFile)]),
     ...(connection.knownHostsFile === undefined
       ? []
-      : option("UserKnownHostsFile", connection.knownHostsFile)),
+      : option("UserKnownHostsFile", path(connection.knownHostsFile))),
     ...(connection.port === undefined ? [] : ["-p", String(connection.port)]),
     ...(connection.user === undefined ? [] : ["-l", connection.user]),
     "--",

@@ -13,9 +13,11 @@ export const leashCommand = [
   "unset script",
   '{ cat <&4 >/dev/null; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
   "leash=$!",
-  'disown "$leash"', // its end is not worth a notice
-  '{ wait "$child"; status=$?; } 2>/dev/null', // without the shell's own notice of the exit
-  'kill -KILL -- "-$leash" 2>/dev/null',
+  "exec 2>/dev/null", // the shell's own notices of how jobs end are nobody's business
+  'wait "$child"',
+  "status=$?",
+  'kill -KILL -- "-$leash"',
+  '[ "$status" -ne 255 ] || status=254', // 255 is SSH's own
   'exit "$status"',
 ].join("\n");
 

@@ -1,12 +1,11 @@
 import { execa } from "execa";
-import { createHash } from "node:crypto";
-import * as fs from "node:fs";
-import * as path from "node:path";
 import { GroundworkError, redact, tail } from "../../errors.ts";
 import { type HostConnection, parseLibvirtUri, sshArguments } from "../core/connection.ts";
+import { sshError, sshFailed } from "../core/failure.ts";
 import { frameScript, leashCommand, quote } from "../core/script.ts";
+import { controlPathFor } from "./control-path.ts";
 
-/** What came of a script. `exitCode` is 255 where SSH itself failed. */
+/** What came of a script. */
 export interface ScriptResult {
   exitCode: number;
   stdout: string;
@@ -14,9 +13,9 @@ export interface ScriptResult {
 }
 
 export interface RunOptions {
-  /** Said in errors: what the script was to do, such as `create volume "lab/vm1-root"`. */
+  /** Said in errors after "to": what the script does, such as `create volume "lab/vm1-root"`. */
   purpose: string;
-  /** Ends the script after so many seconds; default 60. */
+  /** Ends the script, with all that it started, after so many seconds; default 60. */
   timeoutSeconds?: number;
   /** Called with each line of standard output as it comes. */
   onLine?: (line: string) => void;
@@ -29,35 +28,24 @@ export interface Host {
   /** For messages: `this machine` or the host's name. */
   readonly name: string;
   readonly connection: HostConnection;
-  /** Runs a bash script and returns what came of it, whatever its exit code. */
+  /**
+   * Runs a bash script and returns what came of it, whatever its exit code.
+   * @throws GroundworkError `command-timed-out`, or when the host cannot be used at all:
+   *   `host-unreachable`, `host-connection-lost`, `host-access-denied`, `host-key-unknown`,
+   *   `host-key-changed`.
+   */
   tryRun(script: string, options: RunOptions): Promise<ScriptResult>;
   /**
    * Runs a bash script and returns its standard output.
-   * @throws GroundworkError `command-failed`, `command-timed-out`, or `host-unreachable`.
+   * @throws GroundworkError `command-failed` for an exit code other than 0, or as `tryRun`.
    */
   run(script: string, options: RunOptions): Promise<string>;
 }
 
-function controlPath(connection: HostConnection): string {
-  const folder = path.join(
-    process.env["XDG_RUNTIME_DIR"] ?? "/tmp",
-    `groundwork-ssh-${String(process.getuid?.() ?? 0)}`,
-  );
-  fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const owner = fs.lstatSync(folder);
-  if (!owner.isDirectory() || owner.uid !== (process.getuid?.() ?? 0) || (owner.mode & 0o077) !== 0)
-    throw new GroundworkError({
-      code: "unsafe-control-folder",
-      message: `Cannot share SSH connections in ${folder}: it is not a folder that only you can use.`,
-      next: `Remove it, or set XDG_RUNTIME_DIR.`,
-    });
-  const digest = createHash("sha256").update(connection.uri).digest("hex").slice(0, 16);
-  return path.join(folder, digest);
-}
-
 function commandLine(connection: HostConnection): [string, string[]] {
   if (connection.kind === "local") return ["bash", ["-c", leashCommand]];
-  return ["ssh", [...sshArguments(connection, controlPath(connection)), `bash -c ${quote(leashCommand)}`]];
+  const args = sshArguments(connection, controlPathFor(connection.uri));
+  return ["ssh", [...args, `bash -c ${quote(leashCommand)}`]];
 }
 
 /** Opens the host behind a libvirt URI. No connection is made before the first script. */
@@ -67,6 +55,7 @@ export function openHost(uri: string): Host {
 
   async function tryRun(script: string, options: RunOptions): Promise<ScriptResult> {
     const seconds = options.timeoutSeconds ?? 60;
+    const secrets = options.secrets ?? [];
     const [file, args] = commandLine(connection);
     const child = execa(file, args, {
       stdin: "pipe",
@@ -79,10 +68,16 @@ export function openHost(uri: string): Host {
     child.stdin.on("error", () => undefined); // the exit code tells what went wrong
     child.stdin.write(frameScript(script));
     let timedOut = false;
+    let killer: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => {
       timedOut = true;
       child.stdin.end();
-      setTimeout(() => child.kill("SIGKILL"), 10_000).unref();
+      killer = setTimeout(() => {
+        child.kill("SIGKILL");
+        // The master of a shared connection may hold these open on.
+        child.stdout.destroy();
+        child.stderr.destroy();
+      }, 10_000);
     }, seconds * 1000);
     if (options.onLine !== undefined) {
       const { onLine } = options;
@@ -92,6 +87,7 @@ export function openHost(uri: string): Host {
     }
     const result = await child;
     clearTimeout(timer);
+    clearTimeout(killer);
     child.stdin.destroy();
     if (timedOut)
       throw new GroundworkError({
@@ -99,23 +95,21 @@ export function openHost(uri: string): Host {
         message: `Could not ${options.purpose} on ${name} within ${String(seconds)} s.`,
         next: "See what keeps the host busy, then run the same command again.",
       });
+    if (connection.kind === "ssh" && result.exitCode === sshFailed)
+      throw sshError(connection, options.purpose, redact(result.stderr, secrets));
     return {
       exitCode: result.exitCode ?? (result.isTerminated ? 143 : 127),
       stdout: result.stdout,
-      stderr: result.stderr !== "" ? result.stderr : (result.shortMessage ?? ""),
+      // Only a program that could not be started leaves its reason to execa.
+      stderr: result.exitCode === undefined ? (result.shortMessage ?? "") : result.stderr,
     };
   }
 
   async function run(script: string, options: RunOptions): Promise<string> {
     const result = await tryRun(script, options);
     if (result.exitCode === 0) return result.stdout;
-    const reason = redact(tail(result.stderr), options.secrets ?? []);
-    if (connection.kind === "ssh" && result.exitCode === 255)
-      throw new GroundworkError({
-        code: "host-unreachable",
-        message: `Cannot reach ${name} over SSH to ${options.purpose}: ${reason}.`,
-        next: `Check that \`ssh ${connection.user === undefined ? "" : `${connection.user}@`}${connection.hostname} true\` works without a question.`,
-      });
+    const said = redact(tail(result.stderr).trim(), options.secrets ?? []).replace(/\.$/, "");
+    const reason = said === "" ? "it gave no reason" : said;
     throw new GroundworkError({
       code: "command-failed",
       message: `Could not ${options.purpose} on ${name} (exit code ${String(result.exitCode)}): ${reason}.`,

@@ -49,7 +49,11 @@ function wholeSectors(bytes: number): string {
 export function volumeGroupCommands(activation: Activation): VolumeGroupCommands {
   const call = (name: string, volumeGroup: string, volume?: string, ...rest: string[]): string => {
     const group = checkedName("volume group", volumeGroup);
-    const words = [group, ...(volume === undefined ? [] : [checkedName("volume", volume)]), ...rest];
+    const words = [
+      group,
+      ...(volume === undefined ? [] : [checkedName("volume", volume)]),
+      ...rest,
+    ];
     return `vg_locked ${[group, name, ...words].map(quote).join(" ")}`;
   };
   return {
@@ -57,13 +61,20 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
     prelude: `${sharedLibrary}\n\n${activation === "loop" ? loopLibrary : deviceMapperLibrary}\n`,
     lvm: (command, ...words) => `vg_lvm ${[command, ...words].map(quote).join(" ")}`,
     create: (group, volume, bytes, tags = []) =>
-      call("vg_create", group, volume, wholeSectors(bytes), ...tags.flatMap((tag) => ["--addtag", tag])),
+      call(
+        "vg_create",
+        group,
+        volume,
+        wholeSectors(bytes),
+        ...tags.flatMap((tag) => ["--addtag", tag]),
+      ),
     activate: (group, volume) => call("vg_activate", group, volume),
     activateAll: (group) => call("vg_activate_all", group),
     deactivate: (group, volume) => call("vg_deactivate", group, volume),
     extend: (group, volume, bytes) => call("vg_extend", group, volume, wholeSectors(bytes)),
     // With device mapper an lvextend resizes the device itself.
-    resizeActive: (group, volume) => (activation === "loop" ? call("vg_activate", group, volume) : ":"),
+    resizeActive: (group, volume) =>
+      activation === "loop" ? call("vg_activate", group, volume) : ":",
     remove: (group, volume) => call("vg_remove", group, volume),
     assertIdle: (group, volume) => `vg_idle ${quote(devicePath(group, volume))}`,
   };

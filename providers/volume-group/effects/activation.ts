@@ -4,6 +4,8 @@ import { type Activation, parseActivation, renderDetectActivation } from "../cor
 /** Asks a host how its volumes become block devices. */
 export async function readActivation(host: Host): Promise<Activation> {
   return parseActivation(
-    await host.run(renderDetectActivation(), { purpose: "see whether the kernel has device mapper" }),
+    await host.run(renderDetectActivation(), {
+      purpose: "see whether the kernel has device mapper",
+    }),
   );
 }
