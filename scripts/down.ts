@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import { ensureEmbedded, stopEmbedded } from "../embedded/index.ts";
 import { GroundworkError } from "../providers/errors.ts";
+import { removeSshFiles } from "../providers/machine-ready/effects/ssh-files.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readConfig, readContext, refreshContext } from "./lib/context.ts";
 import { type DownPlan, planDown } from "./lib/down-plan.ts";
@@ -79,6 +80,7 @@ async function down(options: CommonOptions): Promise<void> {
     await clearRemains(context, report);
     await removeStack(context, plan, report);
   });
+  await removeSshFiles(context);
   const embedded = embeddedOptions(context);
   if (embedded !== undefined && plan.stopEmbedded)
     await progress.phase("Hypervisor and object store", () => stopEmbedded(embedded, report));

@@ -1,13 +1,13 @@
 import { ensureEmbedded } from "../embedded/index.ts";
+import { ensureSshFiles } from "../providers/machine-ready/effects/ssh-files.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readContext, refreshContext } from "./lib/context.ts";
 import { embeddedOptions } from "./lib/embedded.ts";
 import { ensureImages } from "./lib/images.ts";
 import { checkMachine } from "./lib/machine-check.ts";
-import { parseOutputs } from "./lib/outputs.ts";
+import { parseOutputs, type SshOutput } from "./lib/outputs.ts";
 import { lineSplitter, type Progress } from "./lib/phases.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
-import { writeSshFiles } from "./lib/ssh-files.ts";
 import { openStack } from "./lib/stack.ts";
 import { renderSummary } from "./lib/summary.ts";
 
@@ -20,6 +20,12 @@ async function startEmbedded(context: Context, progress: Progress): Promise<Cont
   return refreshContext(context);
 }
 
+/** They are written as machines become ready; this is for files that were removed since. */
+async function writeSshFiles({ home, stack }: Context, ssh: SshOutput): Promise<void> {
+  const networkNamespace = process.env["GROUNDWORK_NETWORK_NAMESPACE"];
+  await ensureSshFiles({ home, stack, ...ssh, networkNamespace });
+}
+
 async function up(options: CommonOptions): Promise<void> {
   const progress = progressFor(options);
   const given = await readContext(options.stack);
@@ -30,7 +36,7 @@ async function up(options: CommonOptions): Promise<void> {
   const context = await startEmbedded(given, progress);
   if (context.config.images.length > 0)
     await progress.phase("Images", () => ensureImages(context, progress.report));
-  const outputs = await progress.phase(`Stack ${context.stack}`, async () => {
+  const { lab } = await progress.phase(`Stack ${context.stack}`, async () => {
     const stack = await openStack(context, progress.report);
     await settlePending(context, stack, progress.report);
     const output = lineSplitter(progress.report);
@@ -40,13 +46,14 @@ async function up(options: CommonOptions): Promise<void> {
       onError: output.write,
     });
     output.end();
-    await writeSshFiles(context, result.outputs);
-    return parseOutputs(result.outputs);
+    const outputs = parseOutputs(result.outputs);
+    if (outputs.ssh !== undefined) await writeSshFiles(context, outputs.ssh);
+    return outputs;
   });
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ stack: context.stack, ...outputs, phases: progress.timings })}\n`
-      : `${renderSummary(context.stack, outputs, progress.timings).join("\n")}\n`,
+      ? `${JSON.stringify({ stack: context.stack, ...lab, phases: progress.timings })}\n`
+      : `${renderSummary(context.stack, lab, progress.timings).join("\n")}\n`,
   );
 }
 

@@ -21,25 +21,50 @@ const hypervisorSchema = z.object({
 /** A machine as the stack's output `machines` describes it. */
 export type MachineOutput = z.infer<typeof machineSchema>;
 
-const outputsSchema = z.object({
+const sshSchema = z.object({
+  privateKey: z.string(),
+  machines: z.array(
+    z.object({
+      name: z.string(),
+      user: z.string(),
+      address: z.string(),
+      hostPublicKey: z.string(),
+      hypervisorUri: z.string(),
+    }),
+  ),
+});
+
+/** What `ssh` needs to enter the machines: a secret. */
+export type SshOutput = z.infer<typeof sshSchema>;
+
+const labSchema = z.object({
   machines: z.record(z.string(), machineSchema).default({}),
   hypervisors: z.record(z.string(), hypervisorSchema).default({}),
 });
 
 /** What the program says about the lab; empty before the first `pulumi up`. */
-export type LabOutputs = z.infer<typeof outputsSchema>;
+export type LabOutputs = z.infer<typeof labSchema>;
 
-/** Reads the outputs of a stack as the Automation API hands them over. */
-export function parseOutputs(outputs: automation.OutputMap): LabOutputs {
-  const values = Object.fromEntries(
+/**
+ * Reads the outputs of a stack as the Automation API hands them over, the secret part apart.
+ *
+ * @throws GroundworkError `unexpected-outputs`
+ */
+export function parseOutputs(outputs: automation.OutputMap): { lab: LabOutputs; ssh?: SshOutput } {
+  const { ssh, ...values } = Object.fromEntries(
     Object.entries(outputs).map(([name, { value }]) => [name, value as unknown]),
   );
-  const parsed = outputsSchema.safeParse(values);
-  if (parsed.success) return parsed.data;
-  throw new GroundworkError({
-    code: "unexpected-outputs",
-    message: `The stack's outputs are not what these scripts know: ${z.prettifyError(parsed.error)}.`,
-    next: "Run `make up`, which writes them anew.",
-    cause: parsed.error,
+  const parsed = z.object({ lab: labSchema, ssh: sshSchema.optional() }).safeParse({
+    lab: values,
+    ssh,
   });
+  if (!parsed.success)
+    throw new GroundworkError({
+      code: "unexpected-outputs",
+      message: `The stack's outputs are not what these scripts know: ${z.prettifyError(parsed.error)}.`,
+      next: "Run `make up`, which writes them anew.",
+      cause: parsed.error,
+    });
+  const { lab, ssh: login } = parsed.data;
+  return { lab, ...(login !== undefined && { ssh: login }) };
 }
