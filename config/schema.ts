@@ -114,8 +114,8 @@ const hypervisor = z
       .strictObject({
         name: label("Name of the pool; default: groundwork-<stack>.", "groundwork-lab").optional(),
         path: text(
-          /^\/(?!.*(^|\/)\.\.?(\/|$))[A-Za-z0-9_.+/-]+$/,
-          "an absolute path without . and ..",
+          /^(?!.*\/\.\.?(\/|$))(\/[^/\p{Cc}]+){2,}$/u,
+          "an absolute path of two or more components, without . and ..",
           "Folder of the pool on the hypervisor.",
           "/var/lib/groundwork/pools/lab",
         ).optional(),

@@ -11,8 +11,8 @@ const schema = z.strictObject({
   path: z
     .string()
     .regex(
-      /^(?!.*(^|\/)\.\.?(\/|$))(\/[A-Za-z0-9_.+-]+){2,}$/,
-      "must be an absolute path of two or more plain components",
+      /^(?!.*\/\.\.?(\/|$))(\/[^/\p{Cc}]+){2,}$/u,
+      "must be an absolute path of two or more components, without . and ..",
     ),
   subfolders: z.array(z.string().regex(/^[a-z]+$/, "must be one lower-case word")),
   owner: z.string().regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/, "must be <project>/<stack>"),
