@@ -1,0 +1,67 @@
+import { z } from "zod";
+import { isDigest, ownerPattern } from "./layout.ts";
+
+const lvmName = z
+  .string()
+  .regex(
+    /^(?!\.{1,2}$)[A-Za-z0-9_.+][A-Za-z0-9_.+-]{0,99}$/,
+    'must be 1 to 100 letters, digits, "_", ".", "+" and "-", without a leading "-"',
+  )
+  .refine(
+    (name) =>
+      !/^(snapshot|pvmove)|_(cdata|cmeta|corig|mlog|mimage|pmspare|rimage|rmeta|tdata|tmeta|vdata|vorigin|imeta|iorig)/.test(
+        name,
+      ),
+    "is a name that LVM keeps for itself",
+  );
+
+const sha256 = z
+  .string()
+  .transform((text) =>
+    text
+      .trim()
+      .toLowerCase()
+      .replace(/^sha256:/, ""),
+  )
+  .refine(isDigest, "must be SHA-256 in 64 hexadecimal digits");
+
+const image = z.strictObject({
+  endpoint: z
+    .url({ protocol: /^https?$/, error: "must be a URL such as http://127.0.0.1:9000" })
+    .refine((text) => {
+      const { pathname, search, username, hash } = new URL(text);
+      return pathname === "/" && search + username + hash === "";
+    }, "must have no path, query or user name"),
+  region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,40}$/, "must look like us-east-1")
+    .optional(),
+  bucket: z.string().regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/, "must be the name of a bucket"),
+  key: z
+    .string()
+    .max(1000)
+    // eslint-disable-next-line no-control-regex -- they have no place in a name
+    .regex(/^[^\x00-\x1f\x7f]+$/, "must be the name of an object")
+    .refine((key) => !key.split("/").some((part) => ["", ".", ".."].includes(part)), {
+      error: 'must have no empty, "." or ".." part',
+    }),
+  sha256: sha256.optional(),
+});
+
+/** The arguments of an ImageVolume; their meaning stands in resource.ts. */
+export const argumentsSchema = z.strictObject({
+  hypervisorUri: z.string().min(1),
+  volumeGroup: lvmName,
+  volumeName: lvmName,
+  sizeGiB: z
+    .number()
+    .positive("must be more than 0")
+    .max(64 * 1024, "must be at most 65536")
+    .refine((size) => Number.isInteger(size * 2 ** 21), "must be whole sectors"),
+  image: image.optional(),
+  owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
+  adopt: z.boolean().optional(),
+});
+
+export type ImageVolumeArguments = z.infer<typeof argumentsSchema>;
+export type ImageReference = NonNullable<ImageVolumeArguments["image"]>;

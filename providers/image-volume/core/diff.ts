@@ -1,0 +1,68 @@
+import type { PlanSummary } from "./summary.ts";
+import type { ImageVolumeArguments } from "./arguments.ts";
+
+/** The arguments as state and configuration hold them; parts may not be known yet. */
+export type Comparable = {
+  [Key in keyof ImageVolumeArguments]?: unknown;
+} & { digest?: unknown; plan?: unknown; foreignOwner?: unknown };
+
+export interface Difference {
+  /** Arguments whose change needs another volume. */
+  replaces: string[];
+  /** Arguments whose change is made on the volume as it is. */
+  updates: string[];
+}
+
+/** How a URI names its host, which is what decides where the volume is. */
+export type HostOf = (uri: string) => string;
+
+/**
+ * What becomes of each argument's change:
+ *
+ * - `hypervisorUri`: replaces when it names another host; another user, key or socket is an update
+ *   that moves nothing
+ * - `volumeGroup`, `volumeName`: replace
+ * - `sizeGiB`: grows in place (a smaller one is refused by the plan)
+ * - `image`: repopulates in place when the digest changes; the same image elsewhere is ignored
+ * - `owner`: retags in place
+ * - `adopt`, `plan`: ignored
+ *
+ * @param olds the outputs of the last run or refresh, with the `digest` that is on the volume, and
+ *   the `foreignOwner` that a refresh found on it instead of ours
+ * @param news the new inputs, with the `plan` that `check` made
+ */
+export function diffVolume(
+  olds: Comparable,
+  news: Comparable,
+  hostOf: HostOf,
+  same: (one: unknown, other: unknown) => boolean,
+): Difference {
+  const replaces: string[] = [];
+  const updates: string[] = [];
+  if (olds.hypervisorUri !== news.hypervisorUri)
+    (sameHost(olds.hypervisorUri, news.hypervisorUri, hostOf) ? updates : replaces).push(
+      "hypervisorUri",
+    );
+  for (const key of ["volumeGroup", "volumeName"] as const)
+    if (olds[key] !== news[key]) replaces.push(key);
+  if (olds.sizeGiB !== news.sizeGiB) updates.push("sizeGiB");
+  if (olds.owner !== news.owner || olds.foreignOwner !== undefined) updates.push("owner");
+  if (imageChanged(olds, news, same)) updates.push("image");
+  return { replaces, updates };
+}
+
+function sameHost(one: unknown, other: unknown, hostOf: HostOf): boolean {
+  return typeof one === "string" && typeof other === "string" && hostOf(one) === hostOf(other);
+}
+
+function imageChanged(
+  olds: Comparable,
+  news: Comparable,
+  same: (one: unknown, other: unknown) => boolean,
+): boolean {
+  if (news.image === undefined || olds.image === undefined) return news.image !== olds.image;
+  const wanted = (news.plan as PlanSummary | undefined)?.digest;
+  if (wanted !== undefined) return wanted !== olds.digest;
+  // Nobody could say what the object is now: what is configured decides.
+  return olds.digest === undefined || !same(olds.image, news.image);
+}

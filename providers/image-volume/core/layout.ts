@@ -1,0 +1,141 @@
+import { checkedName } from "../../volume-group/core/commands.ts";
+import { imageError } from "./errors.ts";
+
+/**
+ * The one owner of names on a hypervisor: cache files, locks, volumes, tags. Whoever writes one and
+ * whoever looks for it both come here.
+ */
+
+/** Where a hypervisor keeps images unless GROUNDWORK_IMAGE_CACHE says otherwise. */
+export const defaultCacheFolder = "/var/lib/groundwork/cache";
+
+const hexDigest = /^[0-9a-f]{64}$/;
+
+/** Whether a text is a digest as we write it: SHA-256 in 64 lower-case hexadecimal digits. */
+export function isDigest(text: string): boolean {
+  return hexDigest.test(text);
+}
+
+function checkedDigest(digest: string): string {
+  if (isDigest(digest)) return digest;
+  throw imageError("bad-digest", `Cannot use ${JSON.stringify(digest.slice(0, 80))} as a digest.`, {
+    next: "A digest is SHA-256 in 64 hexadecimal digits.",
+  });
+}
+
+export interface CacheLayout {
+  readonly folder: string;
+  /**
+   * The file of a verified image. Its name tells its length, so that a file cut short by a power
+   * failure is recognised without reading it.
+   */
+  entry(digest: string, bytes: number): string;
+  /** The file into which an image is fetched; at most one per digest, resumed by the next run. */
+  partial(digest: string): string;
+  /** Held while one run fetches the digest, so that the others wait and then find it. */
+  lock(digest: string): string;
+}
+
+/** @throws GroundworkError `bad-cache-folder` when the path is not absolute, or climbs. */
+export function cacheLayout(folder: string): CacheLayout {
+  const parts = folder.split("/").slice(1);
+  if (!folder.startsWith("/") || parts.some((part) => [".", "..", ""].includes(part)))
+    throw imageError("bad-cache-folder", `Cannot keep images in ${JSON.stringify(folder)}.`, {
+      next: "Set GROUNDWORK_IMAGE_CACHE to an absolute path without `.`, `..` or a slash at its end.",
+    });
+  return {
+    folder,
+    entry: (digest, bytes) => `${folder}/${entryName(digest, bytes)}`,
+    partial: (digest) => `${folder}/${checkedDigest(digest)}.part`,
+    lock: (digest) => `${folder}/${checkedDigest(digest)}.lock`,
+  };
+}
+
+function entryName(digest: string, bytes: number): string {
+  return `${checkedDigest(digest)}.${String(bytes)}.image`;
+}
+
+/** Reads the name of a file in the cache; `undefined` for whatever is not a finished entry. */
+export function parseEntryName(name: string): { digest: string; bytes: number } | undefined {
+  const [, digest, bytes] = /^([0-9a-f]{64})\.([1-9][0-9]{0,15}|0)\.image$/.exec(name) ?? [];
+  if (digest === undefined || bytes === undefined) return undefined;
+  return Number.isSafeInteger(Number(bytes)) ? { digest, bytes: Number(bytes) } : undefined;
+}
+
+/** Held while one run works on the volume. */
+export function volumeLock(volumeGroup: string, volume: string): string {
+  return `/run/lock/groundwork-${checkedName("volume group", volumeGroup)}-${checkedName("volume", volume)}.lock`;
+}
+
+/** The id of the resource: `<volume group>/<volume>`. */
+export function volumeId(volumeGroup: string, volume: string): string {
+  return `${checkedName("volume group", volumeGroup)}/${checkedName("volume", volume)}`;
+}
+
+/** @throws GroundworkError `bad-volume-id`, `bad-volume-name`. */
+export function parseVolumeId(id: string): { volumeGroup: string; volumeName: string } {
+  const [volumeGroup, volumeName, ...rest] = id.split("/");
+  if (volumeGroup === undefined || volumeName === undefined || rest.length > 0)
+    throw imageError("bad-volume-id", `Cannot read ${JSON.stringify(id)} as the id of a volume.`, {
+      next: "Write <volume group>/<volume>.",
+    });
+  return {
+    volumeGroup: checkedName("volume group", volumeGroup),
+    volumeName: checkedName("volume", volumeName),
+  };
+}
+
+/** `<project>/<stack>`, with an organisation before it where the backend has one. */
+export const ownerPattern = /^[A-Za-z0-9_.-]{1,100}(\/[A-Za-z0-9_.-]{1,100}){1,2}$/;
+
+/**
+ * What the tags of a volume say. `state` is written last: a volume without it is one whose making
+ * was interrupted. `adopted` means that the content was there before us and is not known to be the
+ * image that the digest names.
+ */
+export interface VolumeMarks {
+  owner?: string;
+  digest?: string;
+  state?: "populated" | "adopted";
+  /** Growing began at this size, and the bytes from here on may not be zeroed yet. */
+  growingFromBytes?: number;
+}
+
+const prefix = "groundwork.";
+
+/** The tags that say this. LVM allows letters, digits and `_+.-/=!:&#` in them. */
+export function buildTags(marks: VolumeMarks): string[] {
+  return [
+    ...(marks.owner === undefined ? [] : [`${prefix}owner=${marks.owner}`]),
+    ...(marks.digest === undefined ? [] : [`${prefix}digest=sha256:${marks.digest}`]),
+    ...(marks.state === undefined ? [] : [`${prefix}state=${marks.state}`]),
+    ...(marks.growingFromBytes === undefined
+      ? []
+      : [`${prefix}growing=${String(marks.growingFromBytes)}`]),
+  ];
+}
+
+/** Whether a tag is one of ours, so that ours can be replaced and others stay. */
+export function isOwnTag(tag: string): boolean {
+  return tag.startsWith(prefix);
+}
+
+/** Reads the tags of a volume. One that is there twice with two values counts as absent. */
+export function parseTags(tags: readonly string[]): VolumeMarks {
+  const value = (name: string): string | undefined => {
+    const start = `${prefix}${name}=`;
+    const values = new Set(tags.filter((tag) => tag.startsWith(start)));
+    return values.size === 1 ? [...values][0]?.slice(start.length) : undefined;
+  };
+  const owner = value("owner");
+  const digest = value("digest")?.replace(/^sha256:/, "");
+  const state = value("state");
+  const growing = value("growing");
+  return {
+    ...(owner !== undefined && { owner }),
+    ...(digest !== undefined && isDigest(digest) && { digest }),
+    ...((state === "populated" || state === "adopted") && { state }),
+    ...(growing !== undefined &&
+      /^[0-9]{1,15}$/.test(growing) && { growingFromBytes: Number(growing) }),
+  };
+}

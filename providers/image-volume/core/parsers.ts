@@ -1,0 +1,241 @@
+import { z } from "zod";
+import { type Activation, parseActivation } from "../../volume-group/core/commands.ts";
+import { imageError } from "./errors.ts";
+import { isDigest, parseEntryName, parseTags, type VolumeMarks } from "./layout.ts";
+
+/** The longest sidecar that is read. */
+export const sidecarBytes = 4096;
+
+/**
+ * Reads `<object>.sha256`: a digest alone, or one or more `digest  file` lines (GNU or `*binary`)
+ * of which the one that names the object counts; any case, any line end.
+ *
+ * @throws GroundworkError `bad-sidecar`
+ */
+export function parseSidecar(text: string, objectName: string): string {
+  const bad = (seen: string): never => {
+    throw imageError("bad-sidecar", `Cannot use the checksum of ${objectName}: ${seen}.`, {
+      next: `Publish the output of \`sha256sum\` as ${objectName}.sha256.`,
+    });
+  };
+  if (text.length > sidecarBytes) return bad(`it is longer than ${String(sidecarBytes)} bytes`);
+  const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== "");
+  const baseName = objectName.split("/").at(-1) ?? objectName;
+  const rows = lines.map((line) => {
+    const [, digest = "", file] = /^\s*([^\s]+)(?:\s+\*?(.*?))?\s*$/.exec(line) ?? [];
+    return { digest: digest.toLowerCase(), file: file?.split("/").at(-1) };
+  });
+  const named = rows.filter((row) => row.file === baseName);
+  const chosen = named.length > 0 ? named : rows;
+  const digests = new Set(chosen.map((row) => row.digest));
+  const [digest = ""] = digests;
+  if (digests.size === 0) return bad("it is empty");
+  if (digests.size > 1) return bad(`it holds ${String(digests.size)} different checksums`);
+  if (!isDigest(digest)) return bad("it does not begin with 64 hexadecimal digits");
+  return digest;
+}
+
+/** A process that has a volume open. */
+export interface VolumeUser {
+  pid: number;
+  /** The command's name. */
+  command: string;
+  /** The libvirt domain, running or paused, when the process is one. */
+  domain?: string;
+}
+
+export interface ObservedVolume {
+  uuid: string;
+  sizeBytes: number;
+  /** `linear`, `thin`, … */
+  segmentType: string;
+  /** All tags, ours and others'. */
+  tags: string[];
+  marks: VolumeMarks;
+  users: VolumeUser[];
+}
+
+/** One look at a hypervisor, shared by all its volumes. */
+export interface HostObservation {
+  activation: Activation;
+  groups: ReadonlyMap<string, { extentBytes: number; freeBytes: number }>;
+  /** By `<volume group>/<volume>`. */
+  volumes: ReadonlyMap<string, ObservedVolume>;
+  /** Length in bytes of each whole entry in the cache, by digest. */
+  cache: ReadonlyMap<string, number>;
+  cacheFreeBytes: number;
+}
+
+const bytesText = z
+  .string()
+  .regex(/^[0-9]{1,15}$/)
+  .transform(Number);
+const groupsReport = z.object({
+  report: z.tuple([
+    z.object({
+      vg: z.array(z.object({ vg_name: z.string(), vg_free: bytesText, vg_extent_size: bytesText })),
+    }),
+  ]),
+});
+const volumesReport = z.object({
+  report: z.tuple([
+    z.object({
+      lv: z.array(
+        z.object({
+          vg_name: z.string(),
+          lv_name: z.string(),
+          lv_uuid: z.string(),
+          lv_size: bytesText,
+          segtype: z.string(),
+          lv_tags: z.string(),
+        }),
+      ),
+    }),
+  ]),
+});
+
+/**
+ * Reads what the probe of a host printed (see `renderProbe`).
+ * @throws GroundworkError `bad-probe-output`, `host-needs-root`, `host-lacks-tools`
+ */
+export function parseProbe(printed: string, hostName: string): HostObservation {
+  const sections = splitSections(printed);
+  const section = (name: string): string => {
+    const text = sections.get(name);
+    if (text !== undefined) return text;
+    throw badProbe(hostName, `the part "${name}" is missing`);
+  };
+  const lines = (name: string): string[] =>
+    section(name)
+      .split("\n")
+      .filter((line) => line !== "");
+  if (section("user").trim() !== "0")
+    throw imageError("host-needs-root", `Cannot manage volumes on ${hostName}: LVM needs root.`, {
+      next: "Name the user root in the hypervisor's uri, or run Pulumi as root for this machine.",
+    });
+  const missing = lines("missing");
+  if (missing.length > 0)
+    throw imageError(
+      "host-lacks-tools",
+      `Cannot manage volumes on ${hostName}: it lacks ${missing.join(", ")}.`,
+      {
+        next: "Install lvm2, qemu-utils, curl and util-linux there.",
+      },
+    );
+
+  const users = new Map<string, VolumeUser[]>();
+  for (const line of lines("open")) {
+    const [device = "", pid = "", command = "", domain = ""] = line.split("\t");
+    if (!/^[0-9]+$/.test(pid)) throw badProbe(hostName, "a process has no id");
+    const user = { pid: Number(pid), command, ...(domain !== "" && { domain }) };
+    users.set(device, [...(users.get(device) ?? []), user]);
+  }
+  const devices = new Map(
+    lines("devices").map((line): [string, string] => {
+      const [device = "", id = ""] = line.split("\t");
+      return [id, device];
+    }),
+  );
+  const volumes = new Map<string, ObservedVolume>();
+  for (const row of report(volumesReport, section("volumes"), hostName).report[0].lv) {
+    const id = `${row.vg_name}/${row.lv_name}`;
+    const tags = row.lv_tags.split(",").filter((tag) => tag !== "");
+    volumes.set(id, {
+      uuid: row.lv_uuid,
+      sizeBytes: row.lv_size,
+      segmentType: row.segtype,
+      tags,
+      marks: parseTags(tags),
+      users: users.get(devices.get(id) ?? "none") ?? [],
+    });
+  }
+  const groups = report(groupsReport, section("groups"), hostName).report[0].vg;
+  const cacheFree = section("free").trim();
+  if (!/^[0-9]{1,18}$/.test(cacheFree)) throw badProbe(hostName, "the free space is not a number");
+  return {
+    activation: parseActivation(section("activation")),
+    groups: new Map(
+      groups.map((row) => [
+        row.vg_name,
+        { extentBytes: row.vg_extent_size, freeBytes: row.vg_free },
+      ]),
+    ),
+    volumes,
+    cache: parseCacheListing(lines("cache")),
+    cacheFreeBytes: Number(cacheFree),
+  };
+}
+
+/** Reads lines `name<TAB>bytes`; an entry whose length is not the one its name tells is none. */
+function parseCacheListing(lines: readonly string[]): Map<string, number> {
+  const entries = new Map<string, number>();
+  for (const line of lines) {
+    const [name = "", bytes = ""] = line.split("\t");
+    const entry = parseEntryName(name);
+    if (entry !== undefined && String(entry.bytes) === bytes)
+      entries.set(entry.digest, entry.bytes);
+  }
+  return entries;
+}
+
+function splitSections(printed: string): Map<string, string> {
+  const sections = new Map<string, string>();
+  for (const part of printed.split(/^@@/m).slice(1)) {
+    const end = part.indexOf("\n");
+    sections.set(
+      part.slice(0, end === -1 ? undefined : end),
+      end === -1 ? "" : part.slice(end + 1),
+    );
+  }
+  return sections;
+}
+
+function report<Schema extends z.ZodType>(
+  schema: Schema,
+  text: string,
+  hostName: string,
+): z.infer<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw badProbe(hostName, "LVM's report is not JSON");
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  throw badProbe(
+    hostName,
+    `LVM's report has another form (${z.prettifyError(result.error).slice(0, 200)})`,
+  );
+}
+
+function badProbe(hostName: string, seen: string): Error {
+  return imageError(
+    "bad-probe-output",
+    `Cannot understand what ${hostName} says of its volumes: ${seen}.`,
+    {
+      next: "Check that `bash -c 'lvs --reportformat json'` prints a report there and nothing besides.",
+    },
+  );
+}
+
+/** What a script of ours printed for the program: failures by name, and values. */
+export interface ScriptReport {
+  failure?: { code: string; detail: string };
+  values: ReadonlyMap<string, string>;
+}
+
+/** Reads the lines `@fail CODE DETAIL` and `@value NAME VALUE` of a script. */
+export function parseScriptReport(printed: string): ScriptReport {
+  const [, code, detail = ""] = /^@fail ([a-z-]+) ?(.*)$/m.exec(printed) ?? [];
+  const values = [...printed.matchAll(/^@value ([a-z-]+) (.*)$/gm)].map(
+    ([, name = "", value = ""]): [string, string] => [name, value],
+  );
+  return { ...(code !== undefined && { failure: { code, detail } }), values: new Map(values) };
+}
+
+/** Reads one line `@progress KIND NUMBER` of a script; `undefined` for any other. */
+export function parseProgress(line: string): { kind: string; value: number } | undefined {
+  const [, kind, value] = /^@progress ([a-z-]+) ([0-9]+(?:\.[0-9]+)?)$/.exec(line) ?? [];
+  return kind === undefined ? undefined : { kind, value: Number(value) };
+}

@@ -1,0 +1,229 @@
+import type { ImageVolumeCode } from "./errors.ts";
+import { formatBytes } from "./errors.ts";
+import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
+import type { HostObservation, ObservedVolume } from "./parsers.ts";
+
+/** What a volume shall be. */
+export interface DesiredVolume {
+  volumeGroup: string;
+  volumeName: string;
+  sizeBytes: number;
+  owner: string;
+  /** What `owner` was until now: a volume with this tag is ours too, and is retagged. */
+  formerOwner?: string;
+  /** Whether a volume that is not ours may be taken over as it is. */
+  adopt: boolean;
+  /** None: a volume of zeroes. `bytes` and `virtualBytes` are there once they are known. */
+  image?: { digest: string; bytes?: number; virtualBytes?: number };
+}
+
+/** What is there now, on one host, of what concerns one volume. */
+export interface Observed {
+  group?: { extentBytes: number; freeBytes: number };
+  volume?: ObservedVolume;
+  /** Length of the image's cache entry, when there is one. */
+  cachedBytes?: number;
+  cacheFreeBytes: number;
+}
+
+/** One thing to do. The names are what preview shows. */
+export type Step =
+  | { kind: "fetchImage"; digest: string; bytes: number }
+  | { kind: "createVolume"; bytes: number; addTags: string[] }
+  | { kind: "adoptVolume"; addTags: string[]; removeTags: string[] }
+  | { kind: "changeOwner"; addTags: string[]; removeTags: string[] }
+  | { kind: "growVolume"; fromBytes: number; toBytes: number }
+  | { kind: "unmarkVolume"; removeTags: string[] }
+  | { kind: "populateVolume"; digest: string }
+  | { kind: "zeroTail"; toBytes: number }
+  | { kind: "zeroVolume"; toBytes: number }
+  | { kind: "markPopulated"; addTags: string[]; removeTags: string[] };
+
+/** Why something cannot be done, and what the user can do about it. */
+export interface Refusal {
+  code: ImageVolumeCode;
+  reason: string;
+  next: string;
+  /** Whether it may be gone once the rest of the update is done: a stopped domain, freed space. */
+  mayPass: boolean;
+}
+
+export type Plan = { kind: "steps"; steps: Step[] } | { kind: "refusal"; refusal: Refusal };
+
+/** Picks from what was seen of a host what concerns one volume. */
+export function selectObserved(host: HostObservation, desired: DesiredVolume): Observed {
+  const group = host.groups.get(desired.volumeGroup);
+  const volume = host.volumes.get(`${desired.volumeGroup}/${desired.volumeName}`);
+  const cachedBytes = desired.image && host.cache.get(desired.image.digest);
+  return {
+    ...(group && { group }),
+    ...(volume && { volume }),
+    ...(cachedBytes !== undefined && { cachedBytes }),
+    cacheFreeBytes: host.cacheFreeBytes,
+  };
+}
+
+/** Which steps lead from what is there to what shall be; none when it is so already. */
+export function plan(desired: DesiredVolume, observed: Observed): Plan {
+  const { group, volume } = observed;
+  const { image } = desired;
+  if (group === undefined)
+    return refuse("volume-group-missing", `there is no volume group "${desired.volumeGroup}"`, {
+      next: "Create it with vgcreate, or correct volumeGroup.",
+    });
+  const targetBytes = Math.ceil(desired.sizeBytes / group.extentBytes) * group.extentBytes;
+  if (image?.virtualBytes !== undefined && image.virtualBytes > targetBytes)
+    return refuse(
+      "image-larger-than-volume",
+      `the image needs ${formatBytes(image.virtualBytes)} and the volume has ${formatBytes(targetBytes)}`,
+      { next: `Set sizeGiB to ${String(Math.ceil(image.virtualBytes / 2 ** 30))} or more.` },
+    );
+  const missingBytes = targetBytes - (volume?.sizeBytes ?? 0);
+  if (volume !== undefined && !isOurs(desired, volume) && !desired.adopt)
+    return refuse("volume-not-ours", `it exists and ${describeOwner(volume.marks)}`, {
+      next: "Choose another name, or set adopt to true to take it over with its content.",
+    });
+  if (missingBytes < 0)
+    return refuse(
+      "volume-shrink-refused",
+      `it has ${formatBytes(targetBytes - missingBytes)} and would shrink to ${formatBytes(targetBytes)}, losing data`,
+      {
+        next: `Set sizeGiB to ${String((targetBytes - missingBytes) / 2 ** 30)}, or replace the volume.`,
+      },
+    );
+  if (missingBytes > group.freeBytes)
+    return refuse(
+      "volume-group-full",
+      `volume group "${desired.volumeGroup}" has ${formatBytes(group.freeBytes)} free of the ${formatBytes(missingBytes)} needed`,
+      {
+        next: "Remove volumes, add a physical volume with vgextend, or lower sizeGiB.",
+        mayPass: true,
+      },
+    );
+
+  const shape = shapeSteps(desired, volume, targetBytes);
+  const content = contentSteps(desired, observed, targetBytes);
+  if (content.length > 0 && volume !== undefined && volume.users.length > 0)
+    return refuse(
+      "volume-in-use",
+      `its content would be rewritten while ${describeUsers(volume)} has it open`,
+      { next: "Shut that down, then run the same command again.", mayPass: true },
+    );
+  const fetch = content.length > 0 ? fetchSteps(desired, observed) : [];
+  const toFetch = fetch.reduce((sum, step) => sum + step.bytes, 0);
+  if (toFetch > observed.cacheFreeBytes)
+    return refuse(
+      "cache-disk-full",
+      `the image has ${formatBytes(toFetch)} and the cache has room for ${formatBytes(observed.cacheFreeBytes)}`,
+      {
+        next: "Free space on that host, or move the cache with GROUNDWORK_IMAGE_CACHE.",
+        mayPass: true,
+      },
+    );
+  return { kind: "steps", steps: [...fetch, ...shape, ...content] };
+}
+
+function fetchSteps(
+  desired: DesiredVolume,
+  observed: Observed,
+): Extract<Step, { kind: "fetchImage" }>[] {
+  if (desired.image === undefined || observed.cachedBytes !== undefined) return [];
+  const { digest, bytes } = desired.image;
+  return [{ kind: "fetchImage", digest, bytes: bytes ?? 0 }];
+}
+
+/** The volume itself: that it exists, is ours and has its size. */
+function shapeSteps(
+  desired: DesiredVolume,
+  volume: ObservedVolume | undefined,
+  targetBytes: number,
+): Step[] {
+  if (volume === undefined)
+    return [
+      { kind: "createVolume", bytes: targetBytes, addTags: buildTags({ owner: desired.owner }) },
+    ];
+  const steps: Step[] = [];
+  if (isOurs(desired, volume)) {
+    const owner = buildTags({ owner: desired.owner });
+    const removeTags = buildTags({ ...(desired.formerOwner && { owner: desired.formerOwner }) });
+    if (volume.marks.owner !== desired.owner)
+      steps.push({ kind: "changeOwner", addTags: owner, removeTags });
+  } else
+    steps.push({
+      kind: "adoptVolume",
+      addTags: buildTags({
+        owner: desired.owner,
+        state: "adopted",
+        ...(desired.image && { digest: desired.image.digest }),
+      }),
+      removeTags: volume.tags.filter(isOwnTag),
+    });
+  const fromBytes = Math.min(volume.marks.growingFromBytes ?? volume.sizeBytes, volume.sizeBytes);
+  if (fromBytes < targetBytes) steps.push({ kind: "growVolume", fromBytes, toBytes: targetBytes });
+  return steps;
+}
+
+function isOurs(desired: DesiredVolume, volume: ObservedVolume): boolean {
+  const { owner } = volume.marks;
+  return owner !== undefined && [desired.owner, desired.formerOwner].includes(owner);
+}
+
+/** What is on the volume: nothing to do when its tags say that it is there, or it is taken over. */
+function contentSteps(desired: DesiredVolume, observed: Observed, targetBytes: number): Step[] {
+  const { volume } = observed;
+  const { image, owner } = desired;
+  if (volume !== undefined && !isOurs(desired, volume)) return [];
+  const marked = volume?.marks.state !== undefined;
+  if (marked && volume.marks.digest === image?.digest) return [];
+  const stale = (volume?.tags ?? []).filter(
+    (tag) => isOwnTag(tag) && !buildTags({ owner: volume?.marks.owner ?? owner }).includes(tag),
+  );
+  return [
+    ...(stale.length > 0 ? [{ kind: "unmarkVolume" as const, removeTags: stale }] : []),
+    ...(image === undefined
+      ? [{ kind: "zeroVolume" as const, toBytes: targetBytes }]
+      : [
+          { kind: "populateVolume" as const, digest: image.digest },
+          { kind: "zeroTail" as const, toBytes: targetBytes },
+        ]),
+    {
+      kind: "markPopulated",
+      addTags: buildTags({ state: "populated", ...(image && { digest: image.digest }) }),
+      removeTags: [],
+    },
+  ];
+}
+
+/** What takes a step back when a later one fails. Only what the run itself made is ever removed. */
+export type Undo = { kind: "removeVolume" };
+
+/** The undo of a step, if it needs one: volumes that were there before are kept, unmarked. */
+export function undoOf(step: Step): Undo | undefined {
+  return step.kind === "createVolume" ? { kind: "removeVolume" } : undefined;
+}
+
+/** `stack "lab/dev" owns it`, for errors. */
+export function describeOwner(marks: VolumeMarks): string {
+  return marks.owner === undefined
+    ? "carries no owner of ours"
+    : `belongs to the stack "${marks.owner}"`;
+}
+
+/** `domain "vm1"` or `process 123 (mkfs)`, for errors. */
+export function describeUsers(volume: Pick<ObservedVolume, "users">): string {
+  return volume.users
+    .map((user) =>
+      user.domain === undefined
+        ? `process ${String(user.pid)} (${user.command})`
+        : `domain "${user.domain}"`,
+    )
+    .join(", ");
+}
+
+function refuse(
+  code: ImageVolumeCode,
+  reason: string,
+  rest: { next: string; mayPass?: boolean },
+): Plan {
+  return { kind: "refusal", refusal: { code, reason, mayPass: false, ...rest } };
+}

@@ -1,0 +1,127 @@
+/**
+ * The bash functions that every script of this provider stands on. What a script has to tell the
+ * program goes to standard output as `@fail CODE DETAIL`, `@value NAME VALUE` and
+ * `@progress KIND NUMBER` lines (see `parseScriptReport`, `parseProgress`).
+ */
+export const scriptLibrary = String.raw`
+gw_undo=() gw_background=() gw_done=''
+
+# What the run made is taken back, newest first, unless it came to its end.
+gw_finish() {
+  local status=$? i
+  trap - EXIT
+  for ((i = 0; i < ${"${#gw_background[@]}"}; i++)); do kill "${"${gw_background[i]}"}" 2>/dev/null || true; done
+  if [ -z "$gw_done" ]; then
+    for ((i = ${"${#gw_undo[@]}"} - 1; i >= 0; i--)); do eval "${"${gw_undo[i]}"}" || true; done
+  fi
+  exit "$status"
+}
+trap gw_finish EXIT
+trap 'exit 143' TERM INT HUP
+
+gw_fail() { printf '@fail %s %s\n' "$1" "$(tr '\n' ' ' <<<"$2")"; exit 0; }
+
+# gw_lock FILE SECONDS WHAT: holds the lock until the script and all it started have ended. The file
+# may have been removed while we waited for it; then the one that is there now is taken.
+gw_lock() {
+  while :; do
+    exec {gw_fd}>"$1"
+    flock -w "$2" "$gw_fd" || gw_fail volume-locked "$3"
+    [ "$(stat -Lc %d:%i "/proc/$$/fd/$gw_fd")" != "$(stat -c %d:%i "$1" 2>/dev/null)" ] || return 0
+    exec {gw_fd}>&-
+  done
+}
+
+# gw_users DEVICE: a line "PID TAB COMMAND TAB DOMAIN" for each process that has the device open. The
+# device's number is compared, not its path: libvirt gives domains a /dev of their own.
+gw_users() {
+  [ -b "$1" ] || return 0
+  local wanted id path
+  wanted=$(stat -L -c %t:%T -- "$1")
+  gw_open_devices | while read -r id path; do
+    [ "$id" != "$wanted" ] || gw_process "$path"
+  done | sort -u
+}
+
+gw_open_devices() {
+  { find -L /proc/[0-9]*/fd -mindepth 1 -maxdepth 1 -type b -print0 2>/dev/null || true; } |
+    { xargs -0 -r stat -L -c '%t:%T %n' 2>/dev/null || true; }
+}
+
+gw_process() { # /proc/PID/fd/N
+  local pid=${"${1#/proc/}"} name domain
+  pid=${"${pid%%/*}"}
+  name=$(tr -cd '[:print:]' <"/proc/$pid/comm" 2>/dev/null || true)
+  domain=$(tr '\0' '\n' <"/proc/$pid/cmdline" 2>/dev/null | sed -n 's/^guest=\([^,]*\).*/\1/p' | head -n 1 | tr -cd '[:print:]' || true)
+  printf '%s\t%s\t%s\n' "$pid" "$name" "$domain"
+}
+
+gw_refuse_open() { # DEVICE
+  local users
+  users=$(gw_users "$1" | awk -F '\t' '{ if ($3 != "") print "domain \"" $3 "\""; else print "process " $1 " (" $2 ")" }' | paste -sd, -)
+  [ -z "$users" ] || gw_fail volume-in-use "$users"
+}
+
+# gw_zero DEVICE FROM TO [OPTION]: makes the bytes read as zeroes, also for whoever reads the disk
+# beneath. The kernel does it without moving data where the device can.
+gw_zero() {
+  local at=$2 piece said=$SECONDS
+  while [ "$at" -lt "$3" ]; do
+    piece=$(($3 - at))
+    [ "$piece" -le 1073741824 ] || piece=1073741824
+    blkdiscard -z ${'${4:+"$4"}'} -o "$at" -l "$piece" -- "$1" >&2
+    at=$((at + piece))
+    [ $((SECONDS - said)) -lt 2 ] || { echo "@progress zero $((at - $2))"; said=$SECONDS; }
+  done
+}
+
+# gw_convert_progress: turns qemu-img's "(12.34/100%)" into our lines, one every two seconds.
+gw_convert_progress() {
+  local text said=$SECONDS
+  while IFS= read -r -d $'\r' text; do
+    [ $((SECONDS - said)) -ge 2 ] || continue
+    said=$SECONDS
+    sed -n 's/.*(\([0-9.]*\)\/100%).*/@progress convert \1/p' <<<"$text"
+  done
+}
+`.trim();
+
+/** Fetches an image: needs the variables of `renderEnsureEntry`. */
+export const fetchLibrary = String.raw`
+gw_fetch_progress() { while sleep 2 >/dev/null 2>&1; do stat -c '@progress fetch %s' "$part" 2>/dev/null || true; done; }
+
+gw_fetch() {
+  local have before stalled=0 tries=0 status http free message
+  free=$(df --output=avail -B1 -- "$cache" | tail -n 1)
+  have=$(stat -c %s "$part" 2>/dev/null || echo 0)
+  [ $((bytes - have)) -le "$free" ] || gw_fail cache-disk-full "$free bytes are free of $((bytes - have))"
+  gw_fetch_progress {gw_fd}>&- &
+  gw_background+=($!)
+  while :; do
+    have=$(stat -c %s "$part" 2>/dev/null || echo 0)
+    [ "$have" -le "$bytes" ] || { rm -f "$part"; have=0; }
+    [ "$have" -lt "$bytes" ] || return 0
+    [ "$tries" -eq 0 ] || [ "$have" -gt "$before" ] || stalled=$((stalled + 1))
+    [ "$stalled" -le 4 ] && [ "$tries" -le 40 ] || gw_fail fetch-failed "$message"
+    [ "$tries" -eq 0 ] || sleep $((1 << (stalled < 3 ? stalled : 3)))
+    before=$have tries=$((tries + 1)) status=0
+    http=$(curl --silent --show-error --fail --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
+      --max-filesize "$bytes" --proto '=http,https' --continue-at "$have" --output "$part" \
+      --write-out '%{http_code}' --config - <<<"$request" 2>"$part.err") || status=$?
+    message="curl ended with $status, HTTP $http: $(tail -c 400 "$part.err" | tr '\n' ' ')"
+    rm -f "$part.err"
+    case "$status:$http" in
+    0:*) [ "$(stat -c %s "$part" 2>/dev/null || echo 0)" = "$bytes" ] || message="the object ended early" ;;
+    22:412) rm -f "$part"; gw_fail image-changed "$http" ;;
+    22:404) rm -f "$part"; gw_fail image-missing "$http" ;;
+    22:401 | 22:403) gw_fail image-forbidden "$http" ;;
+    22:416 | 33:*) rm -f "$part" ;; # the server cannot continue: from the start, in one piece
+    22:408 | 22:429 | 22:5??) ;;
+    18:* | 28:* | 52:* | 55:* | 56:* | 92:*) ;;
+    7:*) [ "$have" -gt 0 ] || gw_fail fetch-failed "$message" ;;
+    23:*) rm -f "$part"; gw_fail cache-disk-full "$message" ;;
+    *) gw_fail fetch-failed "$message" ;;
+    esac
+  done
+}
+`.trim();

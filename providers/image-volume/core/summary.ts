@@ -1,0 +1,69 @@
+import { type DesiredVolume, type Observed, type Plan, plan, type Step } from "./plan.ts";
+
+/** What preview shows of a plan; kept in the inputs as `plan`. */
+export interface PlanSummary {
+  /** Whether the host has the image; `unknown` when it could not be asked, `none` without an image. */
+  cache: "hit" | "miss" | "unknown" | "none";
+  digest?: string;
+  /** How the digest is known: from the configuration, or from the object's `.sha256`. */
+  digestSource: "pinned" | "sidecar" | "none" | "unknown";
+  /** Bytes that the host will fetch from the object store. */
+  bytesToFetch?: number;
+  /** Bytes of the volume that will get new content, zeroes included. */
+  bytesToWrite?: number;
+  /** What will be done, in order. */
+  steps?: Step["kind"][];
+  /** What stands in the way at the moment and may be gone when its turn comes. */
+  obstacle?: string;
+}
+
+/** The summary of a plan, for preview. */
+export function buildSummary(
+  planned: Plan,
+  desired: DesiredVolume,
+  observed: Observed,
+  digestSource: PlanSummary["digestSource"],
+): PlanSummary {
+  const cache =
+    desired.image === undefined ? "none" : observed.cachedBytes === undefined ? "miss" : "hit";
+  const common: PlanSummary = {
+    cache,
+    ...(desired.image && { digest: desired.image.digest }),
+    digestSource,
+  };
+  if (planned.kind === "refusal") return { ...common, obstacle: planned.refusal.reason };
+  const { steps } = planned;
+  return {
+    ...common,
+    bytesToFetch: sum(steps, (step) => (step.kind === "fetchImage" ? step.bytes : 0)),
+    bytesToWrite: sum(steps, bytesWritten),
+    steps: steps.map((step) => step.kind),
+  };
+}
+
+/** What the summary is once the plan has been carried out: nothing is left to do. */
+export function buildSettledSummary(
+  desired: DesiredVolume,
+  observed: Observed,
+  digestSource: PlanSummary["digestSource"],
+): PlanSummary {
+  return buildSummary(plan(desired, observed), desired, observed, digestSource);
+}
+
+function bytesWritten(step: Step): number {
+  if (step.kind === "growVolume") return step.toBytes - step.fromBytes;
+  // What populateVolume and zeroTail write together is the whole volume.
+  return step.kind === "zeroTail" || step.kind === "zeroVolume" ? step.toBytes : 0;
+}
+
+function sum(steps: readonly Step[], bytes: (step: Step) => number): number {
+  return steps.reduce((total, step) => total + bytes(step), 0);
+}
+
+/** How an image's digest is known. */
+export function digestSource(
+  image: { sha256?: string | undefined } | undefined,
+): PlanSummary["digestSource"] {
+  if (image === undefined) return "none";
+  return image.sha256 === undefined ? "sidecar" : "pinned";
+}

@@ -1,0 +1,107 @@
+import pLimit, { type LimitFunction } from "p-limit";
+import { redact, tail } from "../../errors.ts";
+import { type Host, openHost } from "../../host/effects/host.ts";
+import { renderProbe } from "../core/commands.ts";
+import { buildFailure, type ScriptSubject } from "../core/failures.ts";
+import { type CacheLayout, cacheLayout, defaultCacheFolder } from "../core/layout.ts";
+import { type HostObservation, parseProbe, parseScriptReport } from "../core/parsers.ts";
+
+/** How long what was seen of a host serves its other volumes too. */
+const observationSeconds = 5;
+/** qemu-img takes up to four threads: more than two at once only make each other slower. */
+const convertsAtOnce = 2;
+
+/** sshd allows ten sessions in a shared connection. */
+const scriptsAtOnce = 8;
+
+interface KnownHost {
+  host: Host;
+  scripts: LimitFunction;
+  converts: LimitFunction;
+  observed?: { at: number; observation: Promise<HostObservation> };
+}
+
+const known = new Map<string, KnownHost>();
+
+function knownHost(uri: string): KnownHost {
+  const existing = known.get(uri);
+  if (existing !== undefined) return existing;
+  const created = {
+    host: openHost(uri),
+    scripts: pLimit(scriptsAtOnce),
+    converts: pLimit(convertsAtOnce),
+  };
+  known.set(uri, created);
+  return created;
+}
+
+/** The cache of every host: GROUNDWORK_IMAGE_CACHE, or its default. */
+export function readCacheLayout(env: NodeJS.ProcessEnv = process.env): CacheLayout {
+  return cacheLayout(env["GROUNDWORK_IMAGE_CACHE"] ?? defaultCacheFolder);
+}
+
+/** The libvirt URI under which the host itself reaches its daemon. */
+export function localUri(uri: string): string {
+  return knownHost(uri).host.connection.kind === "local" ? uri : "qemu:///system";
+}
+
+/**
+ * Looks at a host's volumes and cache. All who ask within a few seconds share one look, unless
+ * `fresh` asks for one that begins now.
+ *
+ * @throws GroundworkError `host-unreachable`, `command-failed`, or what `parseProbe` throws
+ */
+export function observeHost(
+  uri: string,
+  options: { fresh?: boolean } = {},
+): Promise<HostObservation> {
+  const entry = knownHost(uri);
+  const now = Date.now();
+  const recent =
+    entry.observed !== undefined && now - entry.observed.at < observationSeconds * 1000;
+  if (entry.observed !== undefined && recent && options.fresh !== true)
+    return entry.observed.observation;
+  const observation = entry.host
+    .run(renderProbe(readCacheLayout()), { purpose: "look at the volumes", timeoutSeconds: 60 })
+    .then((printed) => parseProbe(printed, entry.host.name));
+  entry.observed = { at: now, observation };
+  return observation;
+}
+
+/** Makes the next look at a host a fresh one: something has changed there. */
+export function forgetObservation(uri: string): void {
+  delete knownHost(uri).observed;
+}
+
+export interface ScriptRun {
+  subject: Omit<ScriptSubject, "hostName">;
+  timeoutSeconds: number;
+  /** Whether it counts against the number of converts that a host does at once. */
+  heavy?: boolean;
+  onLine?: (line: string) => void;
+  secrets?: readonly string[];
+}
+
+/**
+ * Runs one of our scripts and returns the values that it printed.
+ * @throws GroundworkError what its `@fail` line means, `command-failed`, `host-unreachable`, …
+ */
+export async function runScript(
+  uri: string,
+  script: string,
+  options: ScriptRun,
+): Promise<ReadonlyMap<string, string>> {
+  const { host, scripts, converts } = knownHost(uri);
+  const { subject, heavy, secrets = [], ...rest } = options;
+  const run = (): Promise<string> =>
+    host.run(script, { ...rest, secrets, purpose: subject.purpose });
+  const report = parseScriptReport(await (heavy === true ? converts(run) : scripts(run)));
+  if (report.failure === undefined) return report.values;
+  const detail = redact(tail(report.failure.detail), secrets);
+  throw buildFailure({ ...report.failure, detail }, { ...subject, hostName: host.name });
+}
+
+/** How a host is called in messages. */
+export function hostName(uri: string): string {
+  return knownHost(uri).host.name;
+}

@@ -1,0 +1,123 @@
+import type { ImageReference } from "../core/arguments.ts";
+import { renderEnsureEntry } from "../core/commands.ts";
+import { imageError } from "../core/errors.ts";
+import type { ImageFile } from "../core/commands.ts";
+import { parseQcow2Header, type Qcow2Header } from "../core/qcow2.ts";
+import { readCacheLayout, runScript } from "./hosts.ts";
+import {
+  describeImage,
+  type ImageObject,
+  openObjectStore,
+  readCredentials,
+} from "./object-store.ts";
+import { progressReporter } from "./progress.ts";
+
+/** How long an answer of the object store serves other volumes too. */
+const answerSeconds = 5;
+const answers = new Map<string, { at: number; answer: Promise<unknown> }>();
+
+/** Shares one question and its answer between volumes that ask within a few seconds. */
+function shared<Answer>(
+  kind: string,
+  image: ImageReference,
+  ask: () => Promise<Answer>,
+): Promise<Answer> {
+  const key = JSON.stringify([kind, image.endpoint, image.bucket, image.key]);
+  const known = answers.get(key);
+  if (known !== undefined && Date.now() - known.at < answerSeconds * 1000)
+    return known.answer as Promise<Answer>;
+  const answer = ask();
+  answers.set(key, { at: Date.now(), answer });
+  answer.catch(() => answers.delete(key)); // whoever waits for it reports the failure
+  return answer;
+}
+
+function store(): ReturnType<typeof openObjectStore> {
+  return openObjectStore(readCredentials(process.env));
+}
+
+/**
+ * The digest that the image must have: pinned in the arguments, or told by its sidecar.
+ * @throws GroundworkError `image-without-checksum`, `bad-sidecar`, `object-store-*`, …
+ */
+export async function readDigest(image: ImageReference): Promise<string> {
+  return image.sha256 ?? shared("sidecar", image, () => store().readSidecar(image));
+}
+
+/** The image as the store describes it. */
+export function readImageObject(image: ImageReference): Promise<ImageObject> {
+  return shared("object", image, () => store().readImage(image));
+}
+
+/** Reads an image's header; see `parseQcow2Header`. */
+export function readHeader(
+  header: Uint8Array,
+  fileBytes: number,
+  image: ImageReference,
+): Qcow2Header {
+  return parseQcow2Header(header, fileBytes, `image ${describeImage(image)}`);
+}
+
+const ensuring = new Map<string, Promise<ImageFile>>();
+
+/**
+ * Makes sure that the host's cache holds the image, and reads its header there before any tool does.
+ * Runs of this process that want the same image on the same host wait for one fetch; runs of other
+ * processes wait for a lock on the host.
+ *
+ * @param cachedBytes the length of the entry that was seen in the cache; none: fetch it
+ */
+export function ensureEntry(args: {
+  uri: string;
+  image: ImageReference;
+  digest: string;
+  cachedBytes?: number;
+  /** For progress lines. */
+  volumeName: string;
+}): Promise<ImageFile> {
+  const key = `${args.digest} ${args.uri}`;
+  const running = ensuring.get(key);
+  if (running !== undefined) return running;
+  const started = runEnsureEntry(args).finally(() => ensuring.delete(key));
+  ensuring.set(key, started);
+  return started;
+}
+
+async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<ImageFile> {
+  const { uri, image, digest } = args;
+  const cache = readCacheLayout();
+  const source = args.cachedBytes === undefined ? await readSource(image) : undefined;
+  const bytes = source?.bytes ?? args.cachedBytes ?? 0;
+  const values = await runScript(
+    uri,
+    renderEnsureEntry({ cache, digest, bytes, ...(source && { source }) }),
+    {
+      subject: {
+        purpose: source === undefined ? "read the cached image" : "fetch the image",
+        image: describeImage(image),
+        digest,
+      },
+      timeoutSeconds: 4 * 3600,
+      onLine: progressReporter(args.volumeName, { fetch: bytes }),
+      secrets: source?.secrets ?? [],
+    },
+  );
+  const header = Buffer.from(values.get("header") ?? "", "base64");
+  const { virtualBytes } = readHeader(header, bytes, image);
+  const verify = values.get("fetched") !== "yes";
+  return { digest, entry: cache.entry(digest, bytes), virtualBytes, verify };
+}
+
+async function readSource(
+  image: ImageReference,
+): Promise<{ url: string; etag: string; bytes: number; secrets: string[] }> {
+  const credentials = readCredentials(process.env);
+  const { bytes, etag } = await readImageObject(image);
+  if (bytes === 0)
+    throw imageError("bad-image", `Cannot use image ${describeImage(image)}: it is empty.`, {
+      next: "Upload it again.",
+    });
+  const url = await openObjectStore(credentials).presign(image);
+  const signature = new URL(url).searchParams.get("X-Amz-Signature") ?? url;
+  return { url, etag, bytes, secrets: [url, signature, credentials.secretKey] };
+}

@@ -1,0 +1,191 @@
+import type { GroundworkError } from "../../errors.ts";
+import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
+import type { ImageVolumeArguments } from "../core/arguments.ts";
+import { type ImageFile, renderApply, renderRemove } from "../core/commands.ts";
+import { hasCode, refusalError } from "../core/errors.ts";
+import { volumeId } from "../core/layout.ts";
+import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
+import {
+  describeOwner,
+  type DesiredVolume,
+  type Observed,
+  type Plan,
+  plan,
+  selectObserved,
+} from "../core/plan.ts";
+import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
+import { ensureEntry, readDigest, readHeader, readImageObject } from "./images.ts";
+import { progressReporter } from "./progress.ts";
+
+/** What a volume should be, what is there, and how to come from one to the other. */
+export interface Examined {
+  desired: DesiredVolume;
+  observed: Observed;
+  planned: Plan;
+  activation: HostObservation["activation"];
+}
+
+export interface ExamineOptions {
+  /** Looks at the host now, instead of sharing a look of the last seconds. */
+  fresh?: boolean;
+  /** The digest that was found before in the same run, so that both work on the same image. */
+  digest?: string;
+  formerOwner?: string;
+}
+
+/** What the arguments ask for, given the image's digest. */
+export function buildDesired(
+  args: ImageVolumeArguments,
+  digest: string | undefined,
+  formerOwner?: string,
+): DesiredVolume {
+  return {
+    volumeGroup: args.volumeGroup,
+    volumeName: args.volumeName,
+    sizeBytes: args.sizeGiB * 2 ** 30,
+    owner: args.owner,
+    adopt: args.adopt ?? false,
+    ...(formerOwner !== undefined && { formerOwner }),
+    ...(digest !== undefined && { image: { digest } }),
+  };
+}
+
+/** Looks at host and object store, changing neither, and plans. */
+export async function examineVolume(
+  args: ImageVolumeArguments,
+  options: ExamineOptions = {},
+): Promise<Examined> {
+  const { image } = args;
+  const [host, digest] = await Promise.all([
+    observeHost(args.hypervisorUri, { fresh: options.fresh ?? false }),
+    image && (options.digest ?? readDigest(image)),
+  ]);
+  const desired = buildDesired(args, digest, options.formerOwner);
+  const observed = selectObserved(host, desired);
+  const examined = { desired, observed, activation: host.activation };
+  const planned = plan(desired, observed);
+  const fetches = hasStep(planned, "fetchImage");
+  if (!fetches || image === undefined || digest === undefined) return { ...examined, planned };
+  const object = await readImageObject(image);
+  const { virtualBytes } = readHeader(object.header, object.bytes, image);
+  desired.image = { digest, bytes: object.bytes, virtualBytes };
+  return { ...examined, planned: plan(desired, observed) };
+}
+
+function hasStep(planned: Plan, kind: string): boolean {
+  return planned.kind === "steps" && planned.steps.some((step) => step.kind === kind);
+}
+
+/** The error behind a plan that refuses. */
+export function refusalOf(
+  args: ImageVolumeArguments,
+  planned: Extract<Plan, { kind: "refusal" }>,
+): GroundworkError {
+  const id = volumeId(args.volumeGroup, args.volumeName);
+  return refusalError(planned.refusal, "provide", id, hostName(args.hypervisorUri));
+}
+
+/**
+ * Makes the volume what the arguments ask for and returns how it then is. Does nothing when it is so
+ * already. A volume that this run made goes again when a later step fails; one that was there before
+ * stays, unmarked.
+ */
+export async function ensureVolume(
+  args: ImageVolumeArguments,
+  options: Omit<ExamineOptions, "fresh"> = {},
+): Promise<Examined> {
+  for (let attempt = 1; ; attempt += 1) {
+    const examined = await examineVolume(args, { ...options, fresh: true });
+    if (examined.planned.kind === "steps" && examined.planned.steps.length === 0) return examined;
+    try {
+      await applyPlan(args, examined);
+    } catch (error) {
+      // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
+      if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
+      console.log(`${args.volumeName}: ${error.message}`);
+    } finally {
+      forgetObservation(args.hypervisorUri);
+    }
+  }
+}
+
+async function applyPlan(args: ImageVolumeArguments, examined: Examined): Promise<void> {
+  const { desired, observed, activation } = examined;
+  let { planned } = examined;
+  let image: ImageFile | undefined;
+  if (hasStep(planned, "populateVolume") && args.image && desired.image) {
+    image = await ensureEntry({
+      ...{ uri: args.hypervisorUri, image: args.image, volumeName: args.volumeName },
+      digest: desired.image.digest,
+      ...(observed.cachedBytes !== undefined && { cachedBytes: observed.cachedBytes }),
+    });
+    const { digest, virtualBytes } = image;
+    planned = plan({ ...desired, image: { ...desired.image, digest, virtualBytes } }, observed);
+  }
+  if (planned.kind === "refusal") throw refusalOf(args, planned);
+  const { volumeGroup, volumeName } = args;
+  const script = renderApply({
+    ...{ commands: volumeGroupCommands(activation), volumeGroup, volumeName },
+    ...{ steps: planned.steps, seen: observed.volume, libvirtUri: localUri(args.hypervisorUri) },
+    ...(image && { image }),
+  });
+  const values = await runScript(args.hypervisorUri, script, {
+    subject: {
+      purpose: `provide volume "${volumeId(volumeGroup, volumeName)}"`,
+      ...(args.image && { image: `${args.image.bucket}/${args.image.key}` }),
+      ...(image && { digest: image.digest }),
+    },
+    timeoutSeconds: 4 * 3600,
+    heavy: true,
+    onLine: progressReporter(volumeName, {}),
+  });
+  const domain = values.get("unresized");
+  if (domain !== undefined)
+    console.log(
+      `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
+    );
+}
+
+/** The volume as it is, or `undefined` when there is none. Shares a look of the last seconds. */
+export async function readVolume(
+  uri: string,
+  id: string,
+): Promise<{ host: HostObservation; volume: ObservedVolume } | undefined> {
+  const host = await observeHost(uri);
+  const volume = host.volumes.get(id);
+  return volume && { host, volume };
+}
+
+/**
+ * Removes the volume and its content. Succeeds when there is none.
+ * @throws GroundworkError `volume-not-ours`, `volume-in-use`, …
+ */
+export async function removeVolume(args: {
+  uri: string;
+  volumeGroup: string;
+  volumeName: string;
+  owner: string;
+}): Promise<void> {
+  const { uri, volumeGroup, volumeName, owner } = args;
+  const id = volumeId(volumeGroup, volumeName);
+  const host = await observeHost(uri, { fresh: true });
+  const seen = host.volumes.get(id);
+  if (seen === undefined) return;
+  if (seen.marks.owner !== owner)
+    throw refusalError(
+      {
+        code: "volume-not-ours",
+        reason: `it ${describeOwner(seen.marks)} and not to "${owner}"`,
+        next: "If it is to stay, take it out of the state with `pulumi state delete`.",
+      },
+      ...(["remove", id, hostName(uri)] as const),
+    );
+  const commands = volumeGroupCommands(host.activation);
+  await runScript(uri, renderRemove({ commands, volumeGroup, volumeName, seen }), {
+    subject: { purpose: `remove volume "${id}"` },
+    timeoutSeconds: 4 * 3600,
+    onLine: progressReporter(volumeName, { zero: seen.sizeBytes }),
+  }).finally(() => {
+    forgetObservation(uri);
+  });
+}

@@ -1,0 +1,160 @@
+import type * as pulumi from "@pulumi/pulumi";
+import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
+import { parseLibvirtUri } from "../host/core/connection.ts";
+import { devicePath } from "../volume-group/core/commands.ts";
+import { argumentsSchema, type ImageVolumeArguments } from "./core/arguments.ts";
+import { diffVolume } from "./core/diff.ts";
+import { hasCode, imageError } from "./core/errors.ts";
+import { parseVolumeId, volumeId } from "./core/layout.ts";
+import { selectObserved } from "./core/plan.ts";
+import {
+  buildSettledSummary,
+  buildSummary,
+  digestSource,
+  type PlanSummary,
+} from "./core/summary.ts";
+import {
+  buildDesired,
+  ensureVolume,
+  type Examined,
+  examineVolume,
+  readVolume,
+  refusalOf,
+  removeVolume,
+} from "./effects/volumes.ts";
+
+/** Validates, and computes `plan` and `devicePath`, so that preview shows them. */
+export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
+  const { args, failures } = checkArgs(argumentsSchema, news);
+  if (args === undefined) {
+    const plan: PlanSummary = { cache: "unknown", digestSource: "unknown" };
+    return { inputs: failures.length > 0 ? news : { ...news, plan }, failures };
+  }
+  parseLibvirtUri(args.hypervisorUri);
+  const inputs = { ...args, devicePath: devicePath(args.volumeGroup, args.volumeName) };
+  const former = olds["owner"];
+  try {
+    const options = typeof former === "string" ? { formerOwner: former } : {};
+    const { planned, desired, observed } = await examineVolume(args, options);
+    if (planned.kind === "refusal" && !planned.refusal.mayPass) throw refusalOf(args, planned);
+    const plan = buildSummary(planned, desired, observed, digestSource(args.image));
+    return { inputs: { ...inputs, plan }, failures };
+  } catch (error) {
+    if (!hasCode(error, ...unreachable)) throw error;
+    console.log(`${args.volumeName}: the plan is unknown. ${error.message}`);
+    const plan: PlanSummary = {
+      cache: args.image === undefined ? "none" : "unknown",
+      ...(args.image?.sha256 !== undefined && { digest: args.image.sha256 }),
+      digestSource: digestSource(args.image),
+    };
+    return { inputs: { ...inputs, plan }, failures };
+  }
+}
+
+/** Where nobody answers, a preview goes on without knowing; an answer that is an error ends it. */
+const unreachable = ["host-unreachable", "command-timed-out", "object-store-unreachable"];
+
+/** What becomes of each argument's change stands at `diffVolume`. */
+export function diff(
+  _id: string,
+  olds: Properties,
+  news: Properties,
+): Promise<pulumi.dynamic.DiffResult> {
+  const known = Object.fromEntries(
+    Object.entries(news).map(([key, value]) => [key, isUnknown(value) ? olds[key] : value]),
+  );
+  const { replaces, updates } = diffVolume(olds, known, hostKey, sameValue);
+  return Promise.resolve({
+    changes: replaces.length + updates.length > 0 || isUnknown(news),
+    replaces,
+    // Both URIs may lead to the same machine, where the new volume would be the old one.
+    deleteBeforeReplace: replaces.includes("hypervisorUri"),
+  });
+}
+
+function hostKey(uri: string): string {
+  const connection = parseLibvirtUri(uri);
+  if (connection.kind === "local") return "local";
+  return `${connection.hostname}:${String(connection.port ?? 22)}`;
+}
+
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  const args = argumentsOf(inputs);
+  const outs = outputs(args, await ensureVolume(args, { ...digestOf(inputs) }));
+  return { id: volumeId(args.volumeGroup, args.volumeName), outs };
+}
+
+export async function update(
+  _id: string,
+  olds: Properties,
+  news: Properties,
+): Promise<{ outs: Properties }> {
+  const args = argumentsOf(news);
+  const former = olds["owner"];
+  const options = { ...digestOf(news), ...(typeof former === "string" && { formerOwner: former }) };
+  return { outs: outputs(args, await ensureVolume(args, options)) };
+}
+
+/** Reports what is there, as inputs too, for only those show as drift. */
+export async function read(
+  id: string,
+  props: Properties,
+): Promise<{ id?: string; props?: Properties; inputs?: Properties }> {
+  const { volumeGroup, volumeName } = parseVolumeId(id);
+  if (typeof props["hypervisorUri"] !== "string")
+    throw imageError("bad-volume-id", `Cannot import volume "${id}": its host is not known.`, {
+      next: "Declare it with adopt: true instead, which takes it over with its content.",
+    });
+  const args = argumentsOf({ ...props, volumeGroup, volumeName });
+  const found = await readVolume(args.hypervisorUri, id);
+  if (found === undefined) return {};
+  const { marks, sizeBytes } = found.volume;
+  const digest = (props["plan"] as PlanSummary | undefined)?.digest;
+  const desired = buildDesired(args, args.image && digest);
+  const observed = selectObserved(found.host, desired);
+  const extentBytes = observed.group?.extentBytes ?? 1;
+  const asRounded = Math.ceil(desired.sizeBytes / extentBytes) * extentBytes === sizeBytes;
+  const inputs = {
+    ...args,
+    devicePath: devicePath(volumeGroup, volumeName),
+    sizeGiB: asRounded ? args.sizeGiB : sizeBytes / 2 ** 30,
+    plan: buildSettledSummary(desired, observed, digestSource(args.image)),
+  };
+  const { state, owner, digest: seen } = marks;
+  const drift = {
+    ...(state !== undefined && seen !== undefined && { digest: seen }),
+    ...(owner !== args.owner && { foreignOwner: owner ?? "nobody" }),
+  };
+  return { id, inputs, props: { ...inputs, ...drift, sizeBytes, volumeUuid: found.volume.uuid } };
+}
+
+async function remove(id: string, props: Properties): Promise<void> {
+  const { hypervisorUri: uri, owner } = argumentsOf(props);
+  await removeVolume({ uri, ...parseVolumeId(id), owner });
+}
+export { remove as delete };
+
+function argumentsOf(properties: Properties): ImageVolumeArguments {
+  const names = Object.keys(argumentsSchema.shape);
+  return argumentsSchema.parse(
+    Object.fromEntries(Object.entries(properties).filter(([key]) => names.includes(key))),
+  );
+}
+
+/** The digest that `check` found in this run: what preview promised is what gets done. */
+function digestOf(inputs: Properties): { digest?: string } {
+  const digest = (inputs["plan"] as PlanSummary | undefined)?.digest;
+  return digest === undefined ? {} : { digest };
+}
+
+function outputs(args: ImageVolumeArguments, examined: Examined): Properties {
+  const { desired, observed } = examined;
+  return {
+    ...args,
+    devicePath: devicePath(args.volumeGroup, args.volumeName),
+    ...(desired.image && { digest: desired.image.digest }),
+    sizeBytes: observed.volume?.sizeBytes,
+    volumeUuid: observed.volume?.uuid,
+    plan: buildSettledSummary(desired, observed, digestSource(args.image)),
+  };
+}

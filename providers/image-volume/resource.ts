@@ -1,0 +1,71 @@
+import * as pulumi from "@pulumi/pulumi";
+import { handlerStub } from "../stub.ts";
+import type { PlanSummary } from "./core/summary.ts";
+
+export type { PlanSummary } from "./core/summary.ts";
+
+/** An object in a MinIO or other S3 store. */
+export interface ImageArgs {
+  /** Such as `http://127.0.0.1:9000`; the hypervisor itself must reach it. Changing it moves nothing. */
+  endpoint: pulumi.Input<string>;
+  /** Default `us-east-1`. */
+  region?: pulumi.Input<string>;
+  bucket: pulumi.Input<string>;
+  /** The object; `<key>.sha256` beside it holds its checksum. */
+  key: pulumi.Input<string>;
+  /** The digest that the image must have, instead of what `<key>.sha256` says. */
+  sha256?: pulumi.Input<string>;
+}
+
+export interface ImageVolumeArgs {
+  /** The libvirt URI of the host with the volume group. Naming another host replaces the volume. */
+  hypervisorUri: pulumi.Input<string>;
+  /** An existing LVM volume group. Changing it replaces the volume. */
+  volumeGroup: pulumi.Input<string>;
+  /** The logical volume. Changing it replaces the volume. */
+  volumeName: pulumi.Input<string>;
+  /** In GiB, rounded up to whole extents. A larger one grows the volume in place, a smaller one is refused. */
+  sizeGiB: pulumi.Input<number>;
+  /** What to write onto the volume; none: zeroes. An image with another digest is written in place. */
+  image?: pulumi.Input<pulumi.Unwrap<ImageArgs>> | ImageArgs;
+  /** `<project>/<stack>`: tagged onto the volume, so that no other stack touches it. */
+  owner: pulumi.Input<string>;
+  /** Takes over a volume that exists and is not ours, with the content it has. Default false. */
+  adopt?: pulumi.Input<boolean>;
+}
+
+/**
+ * An LVM volume on a libvirt host, with an image from an object store written onto it.
+ *
+ * It guarantees that the volume holds exactly the image with the recorded digest, zeroes behind it,
+ * and that no volume of anybody else is changed. Preview shows in `plan` what will be done.
+ */
+export class ImageVolume extends pulumi.dynamic.Resource {
+  declare readonly hypervisorUri: pulumi.Output<string>;
+  declare readonly volumeGroup: pulumi.Output<string>;
+  declare readonly volumeName: pulumi.Output<string>;
+  declare readonly sizeGiB: pulumi.Output<number>;
+  /** `/dev/<volume group>/<volume>`. */
+  declare readonly devicePath: pulumi.Output<string>;
+  declare readonly sizeBytes: pulumi.Output<number>;
+  /** SHA-256 of the image on it; undefined without an image. */
+  declare readonly digest: pulumi.Output<string | undefined>;
+  /** LVM's own identity of the volume: another one means that it was made anew. */
+  declare readonly volumeUuid: pulumi.Output<string>;
+  declare readonly plan: pulumi.Output<PlanSummary>;
+
+  constructor(name: string, args: ImageVolumeArgs, options?: pulumi.CustomResourceOptions) {
+    const computed = {
+      ...{ devicePath: undefined, sizeBytes: undefined, digest: undefined },
+      ...{ volumeUuid: undefined, plan: undefined },
+    };
+    super(
+      handlerStub("image-volume"),
+      name,
+      { ...args, ...computed },
+      options,
+      "groundwork",
+      "ImageVolume",
+    );
+  }
+}
