@@ -113,7 +113,8 @@ function checkAttachments(config: Config, machine: MachineConfig, path: Path): P
     const refuse = (expected: string): void => {
       problems.push(problem([...here, "address"], attachment.address, expected));
     };
-    if (network.hypervisor !== machine.hypervisor)
+    const known = config.hypervisors.some(({ name }) => name === machine.hypervisor);
+    if (known && network.hypervisor !== machine.hypervisor)
       problems.push(
         problem(
           [...here, "network"],
@@ -168,6 +169,8 @@ function checkMachine(config: Config, machine: MachineConfig, path: Path): Probl
 
 function checkVolumeNames(config: Config): Problem[] {
   const volumes = config.machines.flatMap((machine, index) => {
+    // A machine named like an earlier one is a problem already.
+    if (config.machines.findIndex(({ name }) => name === machine.name) < index) return [];
     const group =
       config.hypervisors.find((each) => each.name === machine.hypervisor)?.volumeGroup ?? "";
     const path = ["machines", index];

@@ -114,7 +114,7 @@ const hypervisor = z
       .strictObject({
         name: label("Name of the pool; default: groundwork-<stack>.", "groundwork-lab").optional(),
         path: text(
-          /^(?!.*\/\.\.?(\/|$))(\/[^/\p{Cc}]+){2,}$/u,
+          /^(?!.*\/\.\.?(\/|$))(\/[^/\r\n]+){2,}$/,
           "an absolute path of two or more components, without . and ..",
           "Folder of the pool on the hypervisor.",
           "/var/lib/groundwork/pools/lab",

@@ -11,7 +11,7 @@ const schema = z.strictObject({
   path: z
     .string()
     .regex(
-      /^(?!.*\/\.\.?(\/|$))(\/[^/\p{Cc}]+){2,}$/u,
+      /^(?!.*\/\.\.?(\/|$))(\/[^/\r\n]+){2,}$/,
       "must be an absolute path of two or more components, without . and ..",
     ),
   subfolders: z.array(z.string().regex(/^[a-z]+$/, "must be one lower-case word")),
