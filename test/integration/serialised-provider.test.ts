@@ -1,71 +1,11 @@
 import { execa } from "execa";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
-import * as os from "node:os";
 import * as path from "node:path";
-import { cacheFolder, requireNeeds } from "../support/needs.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { PulumiProject } from "../support/pulumi-project.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../..");
-
-/** A Pulumi project in a folder of its own, with a backend of its own. */
-class Project {
-  readonly folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-project-"));
-  readonly #env = {
-    PULUMI_HOME: process.env["PULUMI_HOME"] ?? path.join(cacheFolder(), "pulumi"),
-    PULUMI_BACKEND_URL: `file://${this.folder}/state`,
-    PULUMI_CONFIG_PASSPHRASE: "test",
-    PULUMI_SKIP_UPDATE_CHECK: "true",
-    GROUNDWORK_HOME: path.join(this.folder, "home"),
-  };
-
-  constructor() {
-    fs.mkdirSync(path.join(this.folder, "state"));
-    fs.symlinkSync(path.join(checkout, "node_modules"), path.join(this.folder, "node_modules"));
-    this.write("package.json", JSON.stringify({ type: "module", main: "index.ts" }));
-    this.write(
-      "Pulumi.yaml",
-      "name: serialised\nruntime: { name: nodejs, options: { typescript: false, nodeargs: --import=tsx } }\n",
-    );
-  }
-
-  write(file: string, text: string): void {
-    fs.writeFileSync(path.join(this.folder, file), text);
-  }
-
-  /** The program: `body` sees the classes of this checkout. */
-  program(body: string): void {
-    const file = JSON.stringify(path.join(checkout, "providers/key-pair/resource.ts"));
-    this.write("index.ts", `import { KeyPair } from ${file};\n${body}`);
-  }
-
-  pulumi(...args: string[]) {
-    return execa("npx", ["pulumi", "--non-interactive", "--cwd", this.folder, ...args], {
-      cwd: checkout,
-      env: this.#env,
-      all: true,
-      reject: false,
-    });
-  }
-
-  async succeed(...args: string[]): Promise<string> {
-    const result = await this.pulumi(...args);
-    assert.equal(result.exitCode, 0, result.all);
-    return result.stdout;
-  }
-
-  /** Everything the backend keeps on disk, history and backups included. */
-  stateFiles(): string {
-    return fs
-      .readdirSync(path.join(this.folder, "state"), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile())
-      .map((entry) => fs.readFileSync(path.join(entry.parentPath, entry.name), "utf8"))
-      .join("\n");
-  }
-
-  remove(): void {
-    fs.rmSync(this.folder, { recursive: true, force: true });
-  }
-}
 
 interface ExportedResource {
   type: string;
@@ -75,19 +15,22 @@ interface ExportedResource {
 
 describe("a serialised provider", function () {
   this.timeout(180_000);
-  let project: Project;
+  let project: PulumiProject;
   let exported: string;
   let privateKey: string;
   let publicKey: string;
 
-  const keyProgram = (comment: string): string =>
-    `const pair = new KeyPair("pair", { comment: ${JSON.stringify(comment)} });
-     export const publicKey = pair.publicKey; export const privateKey = pair.privateKey;`;
+  const program = (comment: string): void =>
+    project.program(
+      { KeyPair: "providers/key-pair/resource.ts" },
+      `const pair = new KeyPair("pair", { comment: ${JSON.stringify(comment)} });
+     export const publicKey = pair.publicKey; export const privateKey = pair.privateKey;`,
+    );
 
   before(async function () {
     requireNeeds(this, ["pulumi"]);
-    project = new Project();
-    project.program(keyProgram("first comment"));
+    project = new PulumiProject();
+    program("first comment");
     await project.succeed("stack", "init", "test");
     await project.succeed("up", "--yes", "--skip-preview");
     exported = await project.succeed("stack", "export");
@@ -151,7 +94,7 @@ describe("a serialised provider", function () {
   });
 
   it("changes a comment in place and keeps the key", async () => {
-    project.program(keyProgram("second comment"));
+    program("second comment");
     await project.succeed("up", "--yes", "--skip-preview");
     assert.equal(
       await project.succeed("stack", "output", "publicKey"),
@@ -160,11 +103,11 @@ describe("a serialised provider", function () {
   });
 
   it("says what is wrong in one paragraph, without a stack trace", async () => {
-    project.program(keyProgram("two\nlines"));
+    program("two\nlines");
     const result = await project.pulumi("preview");
     assert.notEqual(result.exitCode, 0);
     assert.match(result.all, /comment: must be one line of printable characters/);
     assert.doesNotMatch(result.all, /^\s+at .*:\d+:\d+/m);
-    project.program(keyProgram("second comment"));
+    program("second comment");
   });
 });

@@ -46,7 +46,7 @@ export function planFacts(args: HostFactsInputs, probe: HostProbe, host: string)
   if (!probe.libvirt.answers)
     throw new GroundworkError({
       code: "libvirt-not-answering",
-      message: `libvirt does not answer at ${args.hypervisorUri} on ${host}: ${tail(probe.libvirt.output, 3)}.`,
+      message: `libvirt does not answer at ${args.hypervisorUri} on ${host}: ${tail(probe.libvirt.output, 3).replaceAll("\n", "; ")}.`,
       next: "Start it there (`systemctl start libvirtd`), or run `make up`, which starts what stack local needs on this machine.",
     });
   if (probe.emulator === undefined)

@@ -23,12 +23,13 @@ export const stageMark = "groundwork-stage ";
 
 /**
  * What runs in the machine: waits until cloud-init has ended and prints its status, telling the boot
- * stage meanwhile. One process of cloud-init, for starting Python is slow on an emulated CPU.
+ * stage meanwhile. One process of cloud-init, for starting Python is slow on an emulated CPU. The
+ * pause holds no output open, or the session would outlast it.
  */
 export function renderGuestScript(): string {
   return [
     "command -v cloud-init >/dev/null || exit 127",
-    `(while :; do sed -n 's/.*"stage": *"\\{0,1\\}\\([^",]*\\).*/${stageMark}\\1/p' /run/cloud-init/status.json 2>/dev/null; sleep 1; done) &`,
+    `(while :; do sed -n 's/.*"stage": *"\\{0,1\\}\\([^",]*\\).*/${stageMark}\\1/p' /run/cloud-init/status.json 2>/dev/null; sleep 1 >/dev/null 2>&1; done) &`,
     "cloud-init status --wait --format json",
     "status=$?; kill $! 2>/dev/null; exit $status",
   ].join("\n");

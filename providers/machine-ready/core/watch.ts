@@ -12,33 +12,39 @@ export type Verdict =
   | { kind: "ready"; warnings: string[] }
   | { kind: "failed"; code: string; reason: string; next: string };
 
-/**
- * How long something wrong may be seen before it counts: an SSH server that came with the image may
- * answer for a moment, before cloud-init has put our host key and user in place.
- */
-const toleranceMs = 30_000;
-
 /** The longest pause between two attempts. */
 const pauseMs = 1000;
+
+export interface WatchContext {
+  now: number;
+  /**
+   * How long a wrong host key or a refused user may be seen before it counts: an SSH server that came
+   * with the image may answer for a moment, before cloud-init has put ours in place.
+   */
+  toleranceMs: number;
+  expectedFingerprint: string;
+  address: string;
+  user: string;
+}
 
 /** Takes one more sighting into account. */
 export function planWatch(
   before: Watch | undefined,
   sighting: Sighting,
-  context: { now: number; expectedFingerprint: string; address: string; user: string },
+  context: WatchContext,
 ): { watch: Watch; verdict: Verdict } {
   const { now } = context;
   const since = before?.kind === sighting.kind ? before.since : now;
   return {
     watch: { kind: sighting.kind, since },
-    verdict: judge(sighting, now - since >= toleranceMs, context),
+    verdict: judge(sighting, now - since >= context.toleranceMs, context),
   };
 }
 
 function judge(
   sighting: Sighting,
   persists: boolean,
-  { expectedFingerprint, address, user }: Parameters<typeof planWatch>[2],
+  { expectedFingerprint, address, user }: WatchContext,
 ): Verdict {
   const wait = (phase: string): Verdict => ({ kind: "wait", phase, delayMs: pauseMs });
   switch (sighting.kind) {

@@ -14,6 +14,8 @@ export interface WaitOptions {
   networkNamespace?: string | undefined;
   serialLogPath: string;
   timeoutSeconds: number;
+  /** How long a wrong host key or a refused user is borne; default 30. */
+  toleranceSeconds?: number;
   /** Called with a line about the progress every few seconds. */
   report: (line: string) => void;
 }
@@ -67,6 +69,7 @@ export async function waitUntilReady(options: WaitOptions): Promise<void> {
         if (stop.signal.aborted) break;
         const next = planWatch(watch, sighting, {
           now: performance.now(),
+          toleranceMs: (options.toleranceSeconds ?? 30) * 1000,
           expectedFingerprint: fingerprint(machine.hostPublicKey),
           address: machine.address,
           user: machine.user,
