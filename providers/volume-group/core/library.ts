@@ -56,18 +56,18 @@ vg_deactivate() {
 
 vg_create() { # VG LV BYTES OPTION...
   local vg=$1 lv=$2 bytes=$3; shift 3
-  vg_lvm lvcreate -y -Wy -Zy -n "$lv" -L "$bytes"b "$@" "$vg" >&2
+  vg_lvm lvcreate -y -Wy -Zy -n "$lv" -L "$bytes"b "$@" "$vg" >/dev/null
 }
 
 vg_extend() { # VG LV BYTES
   local now
   now=$(vg_lvm lvs --noheadings --nosuffix --units b -o lv_size "$1/$2")
-  [ "$now" -ge "$3" ] || vg_lvm lvextend -L "$3"b "$1/$2" >&2
+  [ "$now" -ge "$3" ] || vg_lvm lvextend -L "$3"b "$1/$2" >/dev/null
 }
 
 vg_remove() {
   vg_lvm lvs "$1/$2" >/dev/null 2>&1 || return 0
   vg_idle "/dev/$1/$2"
-  vg_lvm lvremove -f "$1/$2" >&2
+  vg_lvm lvremove -f "$1/$2" >/dev/null
 }
 `.trim();

@@ -14,9 +14,9 @@ vg_lvm() {
     [ "$(cat "/sys/block/$loop/loop/offset" 2>/dev/null || echo 0)" = 0 ] || filter+="\"r|^/dev/$loop\$|\","
   done
   filter+='"a|^/dev/[^/]+$|","a|^/dev/mapper/|","r|.*|"'
-  { # without its warning, on every call, that volumes are not activated
+  { # without its warnings that volumes are not activated
     "$command" --driverloaded n --config "devices{hints=\"none\" filter=[$filter]}" "$@" 2>&1 >&3 |
-      sed '/WARNING: Activation disabled/d' >&2
+      sed '/WARNING: .*\(Activation disabled\|not zeroed\)/d' >&2
   } 3>&1
 }
 
@@ -77,8 +77,9 @@ vg_row() {
   pv='' offset='' bytes=''
   while read -r row_pv start extent first count kind name; do
     [ "$name" = "$2" ] || continue
-    [ "$kind" = linear ] && [ -z "$pv" ] ||
+    if [ "$kind" != linear ] || [ -n "$pv" ]; then
       vg_fail "volume $1/$2 is not one linear piece, and this kernel has no device mapper to join pieces"
+    fi
     pv=$row_pv offset=$((start + first * extent)) bytes=$((count * extent))
   done <<<"$table"
 }
@@ -98,16 +99,30 @@ vg_map() { # VG LV, with $table set
   [ "$(readlink -- "$link" || true)" = "$device" ] || ln -sfn "$device" "$link"
 }
 
+# vg_devices LINK: prints the loop devices of the volume that vg_row found. When it is gone from the
+# books, prints the one that its link leads to, if that still lies in the group.
+vg_devices() {
+  local loop
+  loop=$(basename "$(readlink -- "$1" || true)")
+  if [ -n "$pv" ]; then
+    vg_backing "$pv"
+    vg_loops "$backing" $((base + offset))
+  elif [ -r "/sys/block/$loop/loop/offset" ]; then
+    for pv in $(awk '{ print $1 }' <<<"$table" | sort -u); do
+      vg_backing "$pv"
+      offset=$(cat "/sys/block/$loop/loop/offset")
+      [ "$offset" -eq "$base" ] || vg_loops "$backing" "$offset" | grep -x "/dev/$loop" || true
+    done
+  fi
+}
+
 vg_unmap() { # VG LV, with $table set
   local pv offset bytes backing base device link="/dev/$1/$2"
   vg_row "$1" "$2"
-  if [ -n "$pv" ]; then
-    vg_backing "$pv"
-    for device in $(vg_loops "$backing" $((base + offset))); do
-      vg_idle "$device"
-      losetup -d "$device"
-    done
-  fi
+  for device in $(vg_devices "$link"); do
+    vg_idle "$device"
+    losetup -d "$device"
+  done
   [ ! -L "$link" ] || rm -f "$link"
   [ ! -d "/dev/$1" ] || rmdir --ignore-fail-on-non-empty "/dev/$1"
 }
@@ -143,7 +158,7 @@ vg_create() { # VG LV BYTES OPTION...
   need=$(((bytes + extent - 1) / extent))
   place=$(vg_place "$need") ||
     vg_fail "volume group $vg has no free piece of $bytes bytes (without device mapper, a volume is one piece)"
-  vg_lvm lvcreate -y -an -Zn -Wn --alloc contiguous -n "$lv" -l "$need" "$@" "$vg" "$place" >&2
+  vg_lvm lvcreate -y -an -Zn -Wn --alloc contiguous -n "$lv" -l "$need" "$@" "$vg" "$place" >/dev/null
   vg_activate "$vg" "$lv"
 }
 
@@ -153,7 +168,7 @@ vg_extend() { # VG LV BYTES
   vg_row "$1" "$2"
   [ -n "$pv" ] || vg_fail "there is no volume $1/$2"
   if [ "$bytes" -lt "$3" ]; then
-    vg_lvm lvextend --alloc contiguous -L "$3"b "$1/$2" >&2 ||
+    vg_lvm lvextend --alloc contiguous -L "$3"b "$1/$2" >/dev/null ||
       vg_fail "volume $1/$2 cannot grow to $3 bytes in one piece, and this kernel has no device mapper to join pieces"
   fi
   [ ! -e "/dev/$1/$2" ] || vg_activate "$1" "$2"
@@ -162,6 +177,6 @@ vg_extend() { # VG LV BYTES
 vg_remove() {
   vg_deactivate "$1" "$2"
   vg_lvm lvs "$1/$2" >/dev/null 2>&1 || return 0
-  vg_lvm lvremove -f "$1/$2" >&2
+  vg_lvm lvremove -f "$1/$2" >/dev/null
 }
 `.trim();
