@@ -13,6 +13,7 @@ import { pulumiRoot } from "./tools-paths.ts";
 export async function runPulumi(context: Context, args: readonly string[]): Promise<string> {
   const result = await execa(path.join(pulumiRoot(context.environment), "bin", "pulumi"), args, {
     cwd: context.checkout,
+    env: context.environment,
     stdin: "ignore",
     reject: false,
   });
@@ -43,7 +44,7 @@ export async function openStack(
   const before = await fs.readFile(context.stackFile, "utf8");
   const stack = await automation.LocalWorkspace.createOrSelectStack(
     { stackName: context.stack, workDir: context.checkout },
-    { pulumiCommand },
+    { pulumiCommand, envVars: context.environment },
   );
   const after = await fs.readFile(context.stackFile, "utf8");
   const kept = keepLayout(before, after);
