@@ -1,0 +1,131 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { execa } from "execa";
+import { FakeGuest } from "../support/fake-guest.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { PulumiProject } from "../support/pulumi-project.ts";
+import { undoAtExit } from "../support/scratch.ts";
+
+/** Processes whose working folder is the given one, by their command lines. */
+function processesIn(folder: string): { pid: number; command: string }[] {
+  return fs
+    .readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .flatMap((name) => {
+      try {
+        if (fs.readlinkSync(`/proc/${name}/cwd`) !== folder) return [];
+        const command = fs.readFileSync(`/proc/${name}/cmdline`, "utf8").replaceAll("\0", " ");
+        return [{ pid: Number(name), command }];
+      } catch {
+        return []; // it ended meanwhile
+      }
+    });
+}
+
+const untilTrue = async (seconds: number, what: string, test: () => boolean): Promise<void> => {
+  const end = performance.now() + seconds * 1000;
+  while (!test()) {
+    if (performance.now() > end) throw new Error(`${what}: not within ${String(seconds)} s`);
+    await sleep(100);
+  }
+};
+
+describe("a provider at work", function () {
+  this.timeout(240_000);
+  const namespace = `gw-stub-${String(process.pid)}`;
+  let removeNamespace: () => void = () => undefined;
+  let guest: FakeGuest | undefined;
+  let project: PulumiProject | undefined;
+
+  before(async function () {
+    requireNeeds(this, ["root", "pulumi", "sshd", "netns", "netcat"]);
+    execFileSync("ip", ["netns", "add", namespace]);
+    removeNamespace = undoAtExit(() => execFileSync("ip", ["netns", "del", namespace]));
+    execFileSync("ip", ["-n", namespace, "link", "set", "lo", "up"]);
+    execFileSync("ip", ["-n", namespace, "address", "add", "192.0.2.20/32", "dev", "lo"]);
+    const file = `/run/netns/${namespace}`;
+    guest = await FakeGuest.make({ address: "192.0.2.20", namespace: file });
+    project = new PulumiProject({ GROUNDWORK_NETWORK_NAMESPACE: file });
+    const { port: _, name, ...machine } = guest.machine;
+    const args = {
+      ...machine,
+      machine: name,
+      serialLogPath: guest.file("serial.log"),
+      timeoutSeconds: 120,
+      triggers: [{ volume: 1 }],
+    };
+    project.program(
+      { MachineReady: "providers/machine-ready/resource.ts" },
+      `import * as fs from "node:fs";
+       const privateKey = fs.readFileSync(${JSON.stringify(guest.file("user_key"))}, "utf8");
+       new MachineReady("guest", { ...${JSON.stringify(args)}, privateKey });`,
+    );
+    await project.succeed("stack", "init", "test");
+  });
+  after(async () => {
+    if (project !== undefined) await project.pulumi("destroy", "--yes", "--skip-preview");
+    project?.remove();
+    guest?.remove();
+    removeNamespace();
+  });
+
+  it("ends by itself when Pulumi is killed", async () => {
+    assert.ok(project);
+    const { folder } = project;
+    const up = project.pulumi("up", "--yes", "--skip-preview");
+    let output = "";
+    up.all.on("data", (chunk: Buffer) => (output += chunk.toString()));
+    await untilTrue(90, "progress", () => /guest: \d+ s: /.test(output));
+    const find = (what: string) =>
+      processesIn(folder).filter(({ command }) => command.includes(what));
+    assert.equal(find("cmd/dynamic-provider/index.js").length, 1);
+    const engines = processesBelow(up.pid).filter(({ command }) => /^\/\S+\/pulumi /.test(command));
+    assert.equal(engines.length, 1, JSON.stringify(engines));
+    for (const { pid } of engines) process.kill(pid, "SIGKILL");
+    await untilTrue(10, "its end", () => find("cmd/dynamic-provider/index.js").length === 0);
+    await untilTrue(10, "the end of ssh", () => find("ssh -F").length === 0);
+    await up;
+  });
+
+  it("converges when it is started again, and writes the user's SSH files", async () => {
+    assert.ok(project && guest);
+    await guest.boot();
+    await project.succeed("cancel", "--yes");
+    await project.succeed("up", "--yes", "--skip-preview");
+    const config = path.join(project.folder, "home/ssh/test/config");
+    assert.equal((await execa("ssh", ["-F", config, "guest", "echo hello"])).stdout, "hello");
+    for (const file of ["config", "known_hosts", "id_ed25519"])
+      assert.equal(fs.statSync(path.join(path.dirname(config), file)).mode & 0o777, 0o600);
+    await project.succeed("up", "--yes", "--skip-preview", "--expect-no-changes");
+  });
+
+  it("keeps the private key out of the state", async () => {
+    assert.ok(project && guest);
+    const text = (await project.succeed("stack", "export")) + project.stateFiles();
+    assert.ok(text.includes(guest.machine.hostPublicKey), "the search would find the public key");
+    for (const line of guest.privateKey.trim().split("\n").slice(3, -1))
+      assert.ok(!text.includes(line));
+  });
+
+  it("leaves none of the SSH files when the machine goes", async () => {
+    assert.ok(project);
+    await project.succeed("destroy", "--yes", "--skip-preview");
+    assert.ok(!fs.existsSync(path.join(project.folder, "home/ssh/test")));
+  });
+});
+
+/** All descendants of a process. */
+function processesBelow(pid: number | undefined): { pid: number; command: string }[] {
+  const table = execFileSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8" })
+    .split("\n")
+    .flatMap((line) => {
+      const [, id, parent, command = ""] = /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line) ?? [];
+      return id === undefined ? [] : [{ pid: Number(id), parent: Number(parent), command }];
+    });
+  const below = (id: number): typeof table =>
+    table.filter(({ parent }) => parent === id).flatMap((child) => [child, ...below(child.pid)]);
+  return pid === undefined ? [] : below(pid);
+}
