@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import {
+  groupOf,
+  inactiveVolumes,
+  isLoopback,
+  parseLoops,
+  parsePortHolder,
+  parseSegments,
+  portOf,
+} from "../../../embedded/core/parse.ts";
+
+const MiB = 1024 ** 2;
+
+const printed = [
+  "  /dev/loop0|groundwork,x|1048576|4194304|0|256|linear|vm1-root",
+  "  /dev/loop0|groundwork,x|1048576|4194304|256|10|free|",
+  "",
+].join("\n");
+
+describe("parseSegments", () => {
+  it("computes where a volume lies", () => {
+    const [root, free] = parseSegments(printed);
+    assert.deepEqual(root, {
+      physicalVolume: "/dev/loop0",
+      tags: ["groundwork", "x"],
+      offset: MiB,
+      bytes: 1024 * MiB,
+      kind: "linear",
+      volume: "vm1-root",
+    });
+    assert.equal(free?.volume, undefined);
+    assert.equal(free?.offset, 1025 * MiB);
+  });
+
+  it("finds no group in no output", () => {
+    assert.equal(groupOf(parseSegments("")), undefined);
+  });
+
+  it("keeps a group without tags apart from one with an empty tag", () => {
+    assert.deepEqual(groupOf(parseSegments("/dev/sda2||0|4|0|1|free|")), {
+      physicalVolumes: ["/dev/sda2"],
+      tags: [],
+    });
+  });
+});
+
+describe("parseLoops", () => {
+  const row = (file: string | null): string =>
+    JSON.stringify({
+      loopdevices: [{ name: "/dev/loop3", offset: 1048576, sizelimit: "512", "back-file": file }],
+    });
+
+  it("reads numbers, whether printed as such or as texts", () => {
+    const [loop] = parseLoops(row("/a/volumes.img"));
+    assert.deepEqual(loop, {
+      name: "/dev/loop3",
+      file: "/a/volumes.img",
+      deleted: false,
+      offset: MiB,
+      bytes: 512,
+    });
+  });
+
+  it("knows a file that was removed", () => {
+    const [loop] = parseLoops(row("/a/volumes.img (deleted)"));
+    assert.equal(loop?.file, "/a/volumes.img");
+    assert.equal(loop.deleted, true);
+  });
+
+  it("takes silence for none", () => {
+    assert.deepEqual(parseLoops("\n"), []);
+  });
+});
+
+describe("inactiveVolumes", () => {
+  const segments = parseSegments(printed);
+  const loop = { name: "/dev/loop3", file: "/f", deleted: false, offset: MiB, bytes: 1024 * MiB };
+  const leads = new Map([["vm1-root", "/dev/loop3"]]);
+
+  it("is satisfied with a loop device over exactly the volume", () => {
+    assert.deepEqual(inactiveVolumes("loop", segments, [loop], leads), []);
+  });
+
+  it("names a volume without a device", () => {
+    assert.deepEqual(inactiveVolumes("loop", segments, [loop], new Map()), ["vm1-root"]);
+    assert.deepEqual(inactiveVolumes("device-mapper", segments, [], new Map()), ["vm1-root"]);
+  });
+
+  it("names a volume whose device is of another place or size", () => {
+    for (const wrong of [{ offset: 2 * MiB }, { bytes: MiB }, { name: "/dev/loop4" }])
+      assert.deepEqual(inactiveVolumes("loop", segments, [{ ...loop, ...wrong }], leads), [
+        "vm1-root",
+      ]);
+  });
+});
+
+describe("parsePortHolder", () => {
+  it("names program and process", () => {
+    const line =
+      'LISTEN 0 4096 127.0.0.1:9000 0.0.0.0:* users:(("nginx",pid=123,fd=7),("nginx",pid=124,fd=7))';
+    assert.equal(parsePortHolder(line), "nginx (pid 123)");
+    assert.equal(parsePortHolder(""), undefined);
+  });
+});
+
+describe("isLoopback and portOf", () => {
+  it("know this machine", () => {
+    for (const host of ["127.0.0.1", "127.8.9.1", "localhost", "[::1]"])
+      assert.ok(isLoopback(`http://${host}:9000`), host);
+    for (const host of ["10.0.0.1", "127.0.0.1.example.org", "[fd00::1]"])
+      assert.ok(!isLoopback(`http://${host}:9000`), host);
+  });
+
+  it("know the ports that a URL leaves out", () => {
+    assert.deepEqual(
+      ["http://a", "https://a", "http://a:81"].map((url) => portOf(url)),
+      [80, 443, 81],
+    );
+  });
+});
