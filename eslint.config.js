@@ -30,7 +30,7 @@ const actingGroups = acting.modules.flatMap((name) =>
     : [name, `node:${name}`],
 );
 
-/** Files that decide without acting: see "Who may import whom" in docs/architecture.md. */
+/** Files that decide without acting: see "Who may import whom" in CONTRIBUTING.md. */
 const pure = [
   "components/planning/**/*.ts",
   "cloud-init/**/*.ts",
