@@ -34,15 +34,22 @@ export interface Seed {
   interfaces: readonly SeedInterface[];
 }
 
-/** cloud-init reads YAML 1.1, in which `no` and `0644` are no strings: so every string is quoted. */
+/**
+ * cloud-init reads YAML 1.1, in which `no` and `0644` are no strings: so every string is quoted. Some
+ * signs it takes for line ends or refuses, unless they are escaped.
+ */
 function renderYaml(value: unknown): string {
-  return stringify(value, {
+  const text = stringify(value, {
     version: "1.1",
     defaultStringType: "QUOTE_DOUBLE",
     defaultKeyType: "PLAIN",
     lineWidth: 0,
     aliasDuplicateObjects: false,
   });
+  return text.replace(
+    /[\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]/g,
+    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 const startGuestAgent = [

@@ -29,7 +29,7 @@ function valueAt(raw: unknown, path: readonly PropertyKey[]): unknown {
 
 /** A value in one line, cut where it is long. */
 export function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value);
   return text.length > 60 ? `${text.slice(0, 57)}...` : text;
 }
 

@@ -7,8 +7,9 @@ import { sections } from "./schema.ts";
  */
 export function buildStackFileSchema(): Record<string, unknown> {
   const properties = Object.entries(sections).map(([name, schema]) => {
-    const { $schema: _, ...rest } = z.toJSONSchema(schema, { io: "input" });
-    return [`groundwork:${name}`, rest] as const;
+    const part = Object.entries(z.toJSONSchema(schema, { io: "input" }));
+    const nested = Object.fromEntries(part.filter(([key]) => key !== "$schema"));
+    return [`groundwork:${name}`, nested] as const;
   });
   return {
     $schema: "https://json-schema.org/draft/2020-12/schema",

@@ -96,6 +96,8 @@ const probes = {
   ),
   mmdebstrap: command("mmdebstrap", "--version"),
   shellcheck: command("shellcheck", "--version"),
+  xsltproc: command("xsltproc", "--version"),
+  pyyaml: command("python3", "-c", "import yaml"),
   curl: command("curl", "--version"),
   go: command("go", "version"),
   pulumi,
