@@ -7,7 +7,7 @@ import { requireNeeds } from "../support/needs.ts";
 import { makeToolProject, type ToolProject } from "../support/tool-project.ts";
 
 describe("language host", function () {
-  this.timeout(60_000);
+  this.timeout(240_000);
   let project: ToolProject;
 
   before(async function () {
@@ -31,7 +31,7 @@ describe("language host", function () {
     await project.succeed("config", "set", "--secret", "token", "hush");
     const preview = await project.succeed("preview", "--diff");
     assert.match(preview, /dryRun\s*: true/);
-    await project.succeed("up", "--yes");
+    await project.succeed("up", "--yes", "--skip-preview");
     assert.deepEqual(await project.outputs(), {
       name: "vm 1",
       token: "hush",
@@ -44,7 +44,7 @@ describe("language host", function () {
 
   it("leaves the telling to a program that failed with an error", async () => {
     project.program('throw new Error("the lab has no roof");');
-    const { exitCode, output } = await project.run("up", "--yes");
+    const { exitCode, output } = await project.run("up", "--yes", "--skip-preview");
     assert.notEqual(exitCode, 0);
     assert.match(output, /the lab has no roof/);
     assert.doesNotMatch(output, /non-zero exit code/);
@@ -52,14 +52,14 @@ describe("language host", function () {
 
   it("reports the exit code of a program that ended without a word", async () => {
     project.program("process.exit(3);");
-    const { exitCode, output } = await project.run("up", "--yes");
+    const { exitCode, output } = await project.run("up", "--yes", "--skip-preview");
     assert.notEqual(exitCode, 0);
     assert.match(output, /Program exited with non-zero exit code: 3/);
   });
 
   it("passes on what the program prints", async () => {
     project.program('console.log("seven beams"); console.error("and a nail");');
-    const output = await project.succeed("up", "--yes");
+    const output = await project.succeed("up", "--yes", "--skip-preview");
     assert.match(output, /seven beams/);
     assert.match(output, /and a nail/);
   });
