@@ -49,6 +49,14 @@ export async function startMinio(): Promise<TestMinio> {
   };
   const credentialsFile = path.join(scratch.folder, "credentials.json");
   fs.writeFileSync(credentialsFile, JSON.stringify(credentials), { mode: 0o600 });
+  const client = new minio.Client({
+    endPoint: "127.0.0.1",
+    port,
+    useSSL: false,
+    region: "us-east-1",
+    retryOptions: { disableRetry: true }, // which would be announced on the console
+    ...credentials,
+  });
   let server: ChildProcess | undefined;
 
   const start = async (): Promise<void> => {
@@ -73,7 +81,7 @@ export async function startMinio(): Promise<TestMinio> {
     server.unref();
     await waitUntilReady(
       "MinIO",
-      async () => (await fetch(`http://127.0.0.1:${String(port)}/minio/health/ready`)).ok,
+      async () => Array.isArray(await client.listBuckets()),
       () => fs.readFileSync(log, "utf8"),
       60,
     );
@@ -92,13 +100,6 @@ export async function startMinio(): Promise<TestMinio> {
     stop();
     throw error;
   }
-  const client = new minio.Client({
-    endPoint: "127.0.0.1",
-    port,
-    useSSL: false,
-    region: "us-east-1",
-    ...credentials,
-  });
   const endpoint = `http://127.0.0.1:${String(port)}`;
   return {
     ...{ endpoint, port, region: "us-east-1", credentials, credentialsFile, client },

@@ -143,7 +143,7 @@ async function ask<Answer>(
     try {
       return await Promise.race([question(), late]);
     } catch (error) {
-      if (statusOf(error) === undefined) throw new AbortError(error as Error);
+      if (!mayPass(error)) throw new AbortError(error as Error);
       throw error;
     } finally {
       clearTimeout(timer);
@@ -154,6 +154,14 @@ async function ask<Answer>(
   } catch (error) {
     throw explain(error, image, what);
   }
+}
+
+/** Whether asking again may help: the store is busy, or closed a connection that was kept open. */
+function mayPass(error: unknown): boolean {
+  return (
+    statusOf(error) !== undefined ||
+    ["ECONNRESET", "EPIPE"].includes((error as { code?: string }).code ?? "")
+  );
 }
 
 /** The status with which the store said that it is busy. */

@@ -1,0 +1,402 @@
+import { execFileSync, spawn } from "node:child_process";
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import { GroundworkError } from "../../providers/errors.ts";
+import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { endTree, tied } from "../support/scratch.ts";
+
+describe("an image volume on this machine", function () {
+  this.timeout(120_000);
+  let lab: ImageVolumeLab;
+  let image: TestImage;
+
+  before(async function () {
+    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
+    lab = await ImageVolumeLab.make({ sizeMiB: 2048 });
+    image = await lab.image();
+  });
+
+  after(() => {
+    lab?.remove();
+  });
+
+  afterEach(() => {
+    const { group } = lab;
+    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+  });
+
+  const rejects = (promise: Promise<unknown>, code: string, text: RegExp): Promise<void> =>
+    assert.rejects(promise, (error: unknown) => {
+      assert.ok(error instanceof GroundworkError, String(error));
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, text);
+      return true;
+    });
+
+  const remove = async (
+    ...made: { id: string; outs: Record<string, unknown> }[]
+  ): Promise<void> => {
+    for (const { id, outs } of made) await provider.delete(id, outs);
+  };
+
+  /** A process that holds the file open, named by its arguments if any. */
+  const holdOpen = async (file: string): Promise<() => void> => {
+    const [command, args] = tied("sleep", ["300"]);
+    const fd = fs.openSync(file, "r+");
+    const child = spawn(command, args, { stdio: ["ignore", "ignore", "ignore", fd] });
+    fs.closeSync(fd);
+    await new Promise((resolve) => child.once("spawn", resolve));
+    return () => {
+      endTree(child.pid);
+    };
+  };
+
+  it("shows in preview what it will do, and does exactly that", async () => {
+    const inputs = await lab.check(lab.args(image));
+    assert.deepEqual(inputs["plan"], {
+      cache: "miss",
+      digest: image.digest,
+      digestSource: "sidecar",
+      bytesToFetch: image.bytes,
+      bytesToWrite: 128 * 2 ** 20,
+      steps: ["fetchImage", "createVolume", "populateVolume", "zeroTail", "markPopulated"],
+    });
+    const made = { ...(await provider.create(inputs)), inputs };
+    lab.assertContent(lab.device(made), image);
+    assert.deepEqual(lab.group.tags(made.id.split("/")[1] ?? ""), [
+      `groundwork.digest=sha256:${image.digest}`,
+      "groundwork.owner=groundwork/test",
+      "groundwork.state=populated",
+    ]);
+    assert.equal(made.outs["digest"], image.digest);
+    assert.equal(made.outs["devicePath"], lab.device(made));
+    assert.equal(made.outs["sizeBytes"], 128 * 2 ** 20);
+    await remove(made);
+  });
+
+  it("keeps cache and entries from other users", async () => {
+    const { entries } = lab.cacheFiles();
+    assert.equal(entries.length, 1);
+    assert.equal(fs.statSync(lab.cache).mode & 0o7777, 0o750);
+    assert.equal(fs.statSync(`${lab.cache}/${entries[0] ?? ""}`).mode & 0o7777, 0o640);
+  });
+
+  it("writes nothing on the second up, and fetches nothing for a second volume", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const { bytesToFetch, cache } = made.inputs["plan"] as Record<string, unknown>;
+    assert.deepEqual({ bytesToFetch, cache }, { bytesToFetch: 0, cache: "hit" });
+    const before = lab.snapshot();
+    assert.equal((await lab.update(made, args)).changed, false);
+    assert.equal(lab.snapshot(), before);
+    await remove(made);
+  });
+
+  it("changes nothing in preview", async () => {
+    const before = lab.snapshot();
+    await lab.check(lab.args(image));
+    assert.equal(lab.snapshot(), before);
+  });
+
+  it("makes a blank volume of zeroes, also where another volume has been", async () => {
+    const { group } = lab;
+    group.bash(group.commands.create(group.name, "former", 128 * 2 ** 20));
+    fillWith0xAA(`/dev/${group.name}/former`);
+    const place = placeOf(lab, "former");
+    group.bash(group.commands.remove(group.name, "former"));
+    const made = await lab.create(lab.args(undefined));
+    assert.equal(placeOf(lab, made.id.split("/")[1] ?? ""), place, "the space was not used again");
+    lab.assertZeroes(lab.device(made));
+    assert.deepEqual(made.inputs["plan"], {
+      cache: "none",
+      digestSource: "none",
+      bytesToFetch: 0,
+      bytesToWrite: 128 * 2 ** 20,
+      steps: ["createVolume", "zeroVolume", "markPopulated"],
+    });
+    await remove(made);
+  });
+
+  it("leaves no byte of a former owner in holes or behind the image", async () => {
+    const { group } = lab;
+    group.bash(group.commands.create(group.name, "former", 128 * 2 ** 20));
+    fillWith0xAA(`/dev/${group.name}/former`);
+    const place = placeOf(lab, "former");
+    group.bash(group.commands.remove(group.name, "former"));
+    const made = await lab.create(lab.args(image));
+    assert.equal(placeOf(lab, made.id.split("/")[1] ?? ""), place, "the space was not used again");
+    lab.assertContent(lab.device(made), image);
+    await remove(made);
+  });
+
+  it("leaves nothing to read of a volume that it removes", async () => {
+    const made = await lab.create(lab.args(image));
+    await remove(made);
+    const { group } = lab;
+    group.bash(group.commands.create(group.name, "next", 128 * 2 ** 20));
+    lab.assertZeroes(`/dev/${group.name}/next`);
+    group.bash(group.commands.remove(group.name, "next"));
+  });
+
+  it("takes an image exactly as large as the volume", async () => {
+    const full = await lab.image({ virtualMiB: 128 });
+    const made = await lab.create(lab.args(full));
+    lab.assertContent(lab.device(made), full);
+    await remove(made);
+  });
+
+  it("refuses in preview an image larger than the volume", async () => {
+    const large = await lab.image({ virtualMiB: 192 });
+    await rejects(
+      lab.check(lab.args(large)),
+      "image-larger-than-volume",
+      /needs 192 MiB and the volume has 128 MiB.*Set sizeGiB to 1 or more/,
+    );
+    assert.deepEqual(lab.group.volumes(), []);
+  });
+
+  it("refuses an image larger than the volume that only the cache knows, before any write", async () => {
+    const large = await lab.image({ virtualMiB: 192 });
+    const roomy = await lab.create(lab.args(large, { sizeGiB: 0.25 }));
+    const before = lab.group.volumes();
+    await rejects(lab.create(lab.args(large)), "image-larger-than-volume", /needs 192 MiB/);
+    assert.deepEqual(lab.group.volumes(), before);
+    await remove(roomy);
+  });
+
+  it("grows in place and keeps the content", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const close = await holdOpen(lab.device(made));
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
+    close();
+    assert.equal(grown.changed, true);
+    assert.equal(grown.outs["sizeBytes"], 256 * 2 ** 20);
+    assert.equal(grown.outs["volumeUuid"], made.outs["volumeUuid"]);
+    lab.assertContent(lab.device(made), image);
+    await rejects(
+      lab.update(grown, args),
+      "volume-shrink-refused",
+      /256 MiB and would shrink to 128 MiB/,
+    );
+    await remove(grown);
+  });
+
+  it("goes on with a growth that was interrupted before the new piece was zeroed", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const { group } = lab;
+    const name = made.id.split("/")[1] ?? "";
+    group.bash(
+      group.commands.lvm(
+        "lvchange",
+        "--addtag",
+        `groundwork.growing=${String(128 * 2 ** 20)}`,
+        made.id,
+      ),
+      group.commands.extend(group.name, name, 256 * 2 ** 20),
+      `head -c 128M /dev/zero | tr '\\0' '\\252' | dd of=/dev/${made.id} bs=1M seek=128 iflag=fullblock conv=notrunc status=none`,
+    );
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
+    lab.assertContent(lab.device(grown), image);
+    assert.equal(
+      group.tags(name).some((tag) => tag.includes("growing")),
+      false,
+    );
+    await remove(grown);
+  });
+
+  it("writes an image with another digest onto the same volume, but not while it is open", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const next = await lab.image();
+    const changed = { ...args, image: { ...(args["image"] as object), key: next.key } };
+    const close = await holdOpen(lab.device(made));
+    const preview = await lab.check(changed, made.inputs);
+    assert.match(
+      String((preview["plan"] as { obstacle?: string }).obstacle),
+      /\(sleep\) has it open/,
+    );
+    await rejects(lab.update(made, changed), "volume-in-use", /process \d+ \(sleep\)/);
+    lab.assertContent(lab.device(made), image);
+    close();
+    const populated = await lab.update(made, changed);
+    assert.equal(populated.outs["volumeUuid"], made.outs["volumeUuid"]);
+    assert.equal(populated.outs["digest"], next.digest);
+    lab.assertContent(lab.device(made), next);
+    await remove(populated);
+  });
+
+  it("names the domain that has the volume open, and removes it only afterwards", async () => {
+    const made = await lab.create(lab.args(image));
+    // A paused guest: its processor never starts.
+    const [command, args] = tied("qemu-system-x86_64", [
+      ...["-name", "guest=vm9,debug-threads=on", "-accel", "tcg", "-machine", "none", "-S"],
+      ...["-nodefaults", "-display", "none", "-serial", "none", "-monitor", "none"],
+      ...["-blockdev", `driver=host_device,node-name=d,filename=${lab.device(made)}`],
+    ]);
+    const guest = spawn(command, args, { stdio: "ignore" });
+    const real = fs.realpathSync(lab.device(made));
+    while (
+      !execFileSync("bash", ["-c", `ls -l /proc/${String(guest.pid)}/fd || true`], {
+        encoding: "utf8",
+      }).includes(real)
+    )
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    await rejects(provider.delete(made.id, made.outs), "volume-in-use", /domain "vm9"/);
+    lab.assertContent(lab.device(made), image);
+    endTree(guest.pid);
+    await remove(made);
+    assert.deepEqual(lab.group.volumes(), []);
+  });
+
+  it("succeeds in removing what is gone already", async () => {
+    const made = await lab.create(lab.args(image));
+    await remove(made);
+    await remove(made);
+  });
+
+  it("touches no volume that is not ours, and takes one over with its content when told to", async () => {
+    const { group } = lab;
+    group.bash(group.commands.create(group.name, "theirs", 128 * 2 ** 20, ["somebody=else"]));
+    fillWith0xAA(`/dev/${group.name}/theirs`);
+    const args = lab.args(image, { volumeName: "theirs" });
+    await rejects(lab.check(args), "volume-not-ours", /carries no owner of ours.*adopt/);
+    await rejects(
+      provider.delete(`${group.name}/theirs`, args),
+      "volume-not-ours",
+      /pulumi state delete/,
+    );
+    const adopted = await lab.create({ ...args, adopt: true });
+    assert.deepEqual((adopted.inputs["plan"] as { steps: string[] }).steps, ["adoptVolume"]);
+    assert.equal(
+      fs.readFileSync(lab.device(adopted)).every((byte) => byte === 0xaa),
+      true,
+    );
+    assert.deepEqual(group.tags("theirs"), [
+      `groundwork.digest=sha256:${image.digest}`,
+      "groundwork.owner=groundwork/test",
+      "groundwork.state=adopted",
+      "somebody=else",
+    ]);
+    assert.equal((await lab.update(adopted, { ...args, adopt: true })).changed, false);
+    await rejects(
+      lab.check({ ...args, owner: "groundwork/other" }),
+      "volume-not-ours",
+      /belongs to the stack "groundwork\/test"/,
+    );
+    await remove(adopted);
+  });
+
+  it("retags its volume when the stack is renamed", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const renamed = await lab.update(made, { ...args, owner: "groundwork/renamed" });
+    assert.ok(
+      lab.group.tags(made.id.split("/")[1] ?? "").includes("groundwork.owner=groundwork/renamed"),
+    );
+    lab.assertContent(lab.device(made), image);
+    await remove(renamed);
+  });
+
+  it("keeps a reused volume, unmarked, when populating it fails", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const name = made.id.split("/")[1] ?? "";
+    await lab.upload("broken.qcow2", brokenInside(image));
+    const changed = { ...args, image: { ...(args["image"] as object), key: "broken.qcow2" } };
+    await assert.rejects(lab.update(made, changed), /qemu-img could not convert the image/);
+    assert.ok(lab.group.volumes().includes(name));
+    assert.deepEqual(lab.group.tags(name), ["groundwork.owner=groundwork/test"]);
+    const mended = await lab.create(args);
+    lab.assertContent(lab.device(mended), image);
+    await remove(mended);
+  });
+
+  it("removes a volume that it made itself when populating it fails", async () => {
+    await assert.rejects(
+      lab.create(lab.args({ key: "broken.qcow2" })),
+      /qemu-img could not convert the image/,
+    );
+    assert.deepEqual(lab.group.volumes(), []);
+  });
+
+  it("says at once that the volume group is too small, and touches nothing", async () => {
+    const args = lab.args(image, { sizeGiB: 4 });
+    const preview = await lab.check(args);
+    assert.match(
+      String((preview["plan"] as { obstacle?: string }).obstacle),
+      /free of the 4 GiB needed/,
+    );
+    await rejects(provider.create(preview), "volume-group-full", /vgextend/);
+    assert.deepEqual(lab.group.volumes(), []);
+  });
+
+  it("says that a volume group is missing", async () => {
+    await rejects(
+      lab.check(lab.args(image, { volumeGroup: "no-such-group" })),
+      "volume-group-missing",
+      /there is no volume group "no-such-group".*vgcreate/,
+    );
+  });
+
+  it("reports drift: a volume removed, resized, or with other content", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const name = made.id.split("/")[1] ?? "";
+    const { group } = lab;
+    const read = (): ReturnType<typeof provider.read> => {
+      forgetObservation(String(args["hypervisorUri"]));
+      return provider.read(made.id, made.outs);
+    };
+    const same = await read();
+    assert.deepEqual(same.props, made.outs);
+
+    group.bash(group.commands.lvm("lvchange", "--deltag", "groundwork.state=populated", made.id));
+    assert.equal((await read()).props?.["digest"], undefined);
+    group.bash(group.commands.lvm("lvchange", "--addtag", "groundwork.state=populated", made.id));
+
+    group.bash(group.commands.extend(group.name, name, 192 * 2 ** 20));
+    assert.equal((await read()).inputs?.["sizeGiB"], 0.1875);
+
+    for (const file of lab.cacheFiles().entries) fs.rmSync(`${lab.cache}/${file}`);
+    assert.equal(((await read()).props?.["plan"] as { cache: string }).cache, "miss");
+
+    group.bash(group.commands.remove(group.name, name));
+    assert.deepEqual(await read(), {});
+    const preview = await lab.check(args);
+    const { cache, bytesToFetch } = preview["plan"] as Record<string, unknown>;
+    assert.deepEqual({ cache, bytesToFetch }, { cache: "miss", bytesToFetch: image.bytes });
+  });
+
+  for (const volumeName of ["a;touch x", "$(id)", "a b", "-rf", "..", "a/b", "pvmove0"])
+    it(`refuses a volume called ${JSON.stringify(volumeName)}`, async () => {
+      await assert.rejects(lab.check(lab.args(image, { volumeName })), /volumeName: /);
+    });
+});
+
+/** The image with a table that no tool can follow, which its header does not tell. */
+function brokenInside(image: TestImage): Buffer {
+  const content = fs.readFileSync(image.file);
+  content.writeBigUInt64BE((1n << 63n) | 0x10200n, Number(content.readBigUInt64BE(40)));
+  return content;
+}
+
+function fillWith0xAA(device: string): void {
+  execFileSync("bash", [
+    "-c",
+    `tr '\\0' '\\252' </dev/zero | dd of="$1" bs=1M count=128 iflag=fullblock conv=notrunc,fsync status=none`,
+    "bash",
+    device,
+  ]);
+}
+
+function placeOf(lab: ImageVolumeLab, volume: string): string {
+  const { commands, name } = lab.group;
+  return lab.group
+    .bash(commands.lvm("lvs", "--noheadings", "-o", "seg_pe_ranges", `${name}/${volume}`))
+    .trim();
+}

@@ -1,0 +1,205 @@
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Properties } from "../../providers/handler.ts";
+import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { type FaultFront, startFaultFront } from "./fault-front.ts";
+import { startMinio, type TestMinio } from "./minio.ts";
+import { makeVolumeGroup, type TestVolumeGroup } from "./volume-group.ts";
+
+const mebibyte = 2 ** 20;
+
+export interface TestImage {
+  readonly key: string;
+  /** SHA-256 of the qcow2 file. */
+  readonly digest: string;
+  /** Length of the qcow2 file. */
+  readonly bytes: number;
+  readonly file: string;
+  /** The disk inside, as a file. */
+  readonly raw: string;
+  readonly virtualBytes: number;
+}
+
+export interface Made {
+  id: string;
+  inputs: Properties;
+  outs: Properties;
+}
+
+function setEnvironment(variables: NodeJS.ProcessEnv): void {
+  for (const [name, value] of Object.entries(variables))
+    if (value === undefined) delete process.env[name];
+    else process.env[name] = value;
+}
+
+/** A volume group, an object store behind a front that can misbehave, and a cache: all for one suite. */
+export class ImageVolumeLab {
+  readonly group: TestVolumeGroup;
+  readonly minio: TestMinio;
+  readonly front: FaultFront;
+  readonly cache: string;
+  uri = "qemu:///system";
+  private count = 0;
+  private readonly environment: NodeJS.ProcessEnv;
+
+  private constructor(group: TestVolumeGroup, minio: TestMinio, front: FaultFront) {
+    [this.group, this.minio, this.front] = [group, minio, front];
+    this.cache = path.join(group.folder, "cache");
+    const set: NodeJS.ProcessEnv = {
+      ...this.variables(),
+      ...{ MINIO_ACCESS_KEY: undefined, MINIO_SECRET_KEY: undefined },
+    };
+    this.environment = Object.fromEntries(
+      Object.keys(set).map((name) => [name, process.env[name]]),
+    );
+    setEnvironment(set);
+  }
+
+  static async make(options: { sizeMiB?: number } = {}): Promise<ImageVolumeLab> {
+    const group = makeVolumeGroup(options);
+    const minio = await startMinio();
+    await minio.client.makeBucket("images");
+    return new ImageVolumeLab(group, minio, await startFaultFront(minio.endpoint));
+  }
+
+  /** What the provider reads from the environment. */
+  variables(): Record<string, string> {
+    return {
+      GROUNDWORK_IMAGE_CACHE: this.cache,
+      GROUNDWORK_OBJECT_STORE_CREDENTIALS: this.minio.credentialsFile,
+    };
+  }
+
+  remove(): void {
+    setEnvironment(this.environment);
+    this.front.stop();
+    this.minio.stop();
+    this.group.remove();
+  }
+
+  /** Makes a compressed qcow2 image with random data and holes, and uploads it. */
+  async image(
+    options: {
+      dataMiB?: number;
+      virtualMiB?: number;
+      bucket?: string;
+      key?: string;
+      /** Default: as sha256sum prints it; null: none. */
+      sidecar?: ((digest: string) => string) | null;
+    } = {},
+  ): Promise<TestImage> {
+    const key = options.key ?? `image-${String((this.count += 1))}.qcow2`;
+    const bucket = options.bucket ?? "images";
+    const raw = path.join(this.group.folder, `${bucket}-${key}.raw`);
+    const file = path.join(this.group.folder, `${bucket}-${key}`);
+    const [data, virtual] = [options.dataMiB ?? 4, options.virtualMiB ?? 64];
+    // Data at both ends, a hole in the middle.
+    const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
+      head -c ${String(data / 2)}M /dev/urandom >>"$1"; qemu-img convert -c -f raw -O qcow2 "$1" "$2"`;
+    execFileSync("bash", ["-c", script, "bash", raw, file]);
+    const content = fs.readFileSync(file);
+    const digest = createHash("sha256").update(content).digest("hex");
+    await this.upload(key, content, options.sidecar, bucket);
+    return { key, digest, file, raw, bytes: content.length, virtualBytes: virtual * mebibyte };
+  }
+
+  /** Uploads any content as an image, with a sidecar that is right unless told otherwise. */
+  async upload(
+    key: string,
+    content: Buffer,
+    sidecar: ((digest: string) => string) | null = (digest) => `${digest}  ${key}\n`,
+    bucket = "images",
+  ): Promise<string> {
+    const { client } = this.minio;
+    if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket);
+    const digest = createHash("sha256").update(content).digest("hex");
+    await client.putObject(bucket, key, content);
+    if (sidecar !== null) await client.putObject(bucket, `${key}.sha256`, sidecar(digest));
+    return digest;
+  }
+
+  /** Arguments of a volume of 128 MiB with the image, through the front. */
+  args(image: Pick<TestImage, "key"> | undefined, more: Properties = {}): Properties {
+    return {
+      hypervisorUri: this.uri,
+      volumeGroup: this.group.name,
+      volumeName: `vm${String((this.count += 1))}-root`,
+      sizeGiB: 0.125,
+      owner: "groundwork/test",
+      ...(image && {
+        image: { endpoint: this.front.endpoint, bucket: "images", key: image.key },
+      }),
+      ...more,
+    };
+  }
+
+  /** `check` with a fresh look; throws what it finds wrong. */
+  async check(args: Properties, olds: Properties = {}): Promise<Properties> {
+    forgetObservation(String(args["hypervisorUri"]));
+    const { inputs, failures } = await provider.check(olds, args);
+    if (failures.length > 0) throw new Error(failures.map(({ reason }) => reason).join("; "));
+    return inputs;
+  }
+
+  /** `check`, then `create`, as `pulumi up` does it. */
+  async create(args: Properties): Promise<Made> {
+    const inputs = await this.check(args);
+    return { ...(await provider.create(inputs)), inputs };
+  }
+
+  /** `check`, `diff` and, when there is one, `update`, as `pulumi up` does it on the second run. */
+  async update(made: Made, args: Properties): Promise<Made & { changed: boolean }> {
+    const inputs = await this.check(args, made.inputs);
+    const { changes } = await provider.diff(made.id, made.outs, inputs);
+    if (changes !== true) return { ...made, changed: false };
+    const { outs } = await provider.update(made.id, made.outs, inputs);
+    return { id: made.id, inputs, outs, changed: true };
+  }
+
+  device(made: Pick<Made, "id">): string {
+    return `/dev/${made.id}`;
+  }
+
+  /** Fails unless the volume holds the image, and zeroes behind it. */
+  assertContent(device: string, image: TestImage): void {
+    execFileSync("cmp", ["-n", String(image.virtualBytes), image.raw, device]);
+    this.assertZeroes(device, image.virtualBytes);
+  }
+
+  assertZeroes(device: string, from = 0): void {
+    const size = Number(execFileSync("blockdev", ["--getsize64", device], { encoding: "utf8" }));
+    const skip = `${String(from)}:0`;
+    execFileSync("cmp", ["-i", skip, "-n", String(size - from), device, "/dev/zero"]);
+  }
+
+  /** Everything on the host that a preview must not change. */
+  snapshot(): string {
+    const listing = execFileSync(
+      "bash",
+      [
+        "-c",
+        `losetup -a | sort; find "$1" "$2" -printf '%p %s %T@ %m\n' 2>/dev/null | sort; ls /run/lock`,
+        "bash",
+        this.cache,
+        `/dev/${this.group.name}`,
+      ],
+      { encoding: "utf8" },
+    );
+    const { commands, name } = this.group;
+    const report = commands.lvm("lvs", "--noheadings", "-o", "lv_name,lv_tags,lv_size", name);
+    return listing + this.group.bash(report);
+  }
+
+  /** Names of the finished entries and of everything else in the cache. */
+  cacheFiles(): { entries: string[]; others: string[] } {
+    const names = fs.existsSync(this.cache) ? fs.readdirSync(this.cache) : [];
+    const locks = names.filter((name) => !name.endsWith(".lock"));
+    return {
+      entries: locks.filter((name) => name.endsWith(".image")),
+      others: locks.filter((name) => !name.endsWith(".image")),
+    };
+  }
+}
