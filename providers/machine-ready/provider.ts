@@ -60,7 +60,7 @@ export { remove as delete };
 
 async function ensureReady(inputs: Properties): Promise<Properties> {
   const args = schema.parse(inputs);
-  const { stack, privateKey, serialLogPath, timeoutSeconds } = args;
+  const { stack, serialLogPath, timeoutSeconds } = args;
   const machine = {
     name: args.machine,
     address: args.address,
@@ -70,10 +70,16 @@ async function ensureReady(inputs: Properties): Promise<Properties> {
   };
   const networkNamespace = process.env["GROUNDWORK_NETWORK_NAMESPACE"];
   // Before the wait, so that a machine that does not become ready can be looked into.
-  await ensureSshEntry({ home: home(), stack, machine, privateKey, networkNamespace });
+  const { configFile } = await ensureSshEntry({
+    home: home(),
+    stack,
+    machine,
+    privateKey: args.privateKey,
+    networkNamespace,
+  });
   await waitUntilReady({
     machine,
-    privateKey,
+    configFile,
     networkNamespace,
     serialLogPath,
     timeoutSeconds,

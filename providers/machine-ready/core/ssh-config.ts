@@ -67,10 +67,9 @@ export interface SshFilePaths {
 export function renderSshConfig(
   machines: readonly { machine: SshMachine; route: Route }[],
   paths: SshFilePaths,
-  options: { explain?: boolean } = {},
 ): string {
   const entries = machines.map(({ machine, route }) => {
-    const proxy = renderProxyCommand(route, options);
+    const proxy = renderProxyCommand(route);
     return [
       `Host ${machine.name}`,
       `  HostName ${machine.address}`,

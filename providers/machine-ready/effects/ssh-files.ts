@@ -63,19 +63,20 @@ export async function ensureSshFiles(
   return { configFile: path.join(folder, "config") };
 }
 
-/** Adds or renews one machine and leaves the others as they are. */
+/** Adds or renews one machine and leaves the others as they are. @returns the path for `ssh -F`. */
 export async function ensureSshEntry(
   args: SshFolder & {
     machine: SshMachine;
     privateKey: string;
     networkNamespace?: string | undefined;
   },
-): Promise<void> {
+): Promise<{ configFile: string }> {
   const folder = folderOf(args);
   await oneAtATime(async () => {
     await writeEntry(folder, args);
     await publish(folder);
   });
+  return { configFile: path.join(folder, "config") };
 }
 
 /** Removes one machine; with the last one, the files go too. */
@@ -97,7 +98,7 @@ async function writeEntry(
   args: { machine: SshMachine; privateKey: string; networkNamespace?: string | undefined },
 ): Promise<void> {
   await fs.mkdir(path.join(folder, "machines"), { recursive: true, mode: 0o700 });
-  await writeAtomically(pathsIn(folder).identity, args.privateKey);
+  await writeAtomically(pathsIn(folder).identity, `${args.privateKey.trimEnd()}\n`);
   const entry: Entry = {
     machine: args.machine,
     ...(args.networkNamespace !== undefined && { networkNamespace: args.networkNamespace }),

@@ -4,12 +4,13 @@ import { parseLibvirtUri } from "../../host/core/connection.ts";
 import { fingerprint } from "../core/sighting.ts";
 import { planRoute, type SshMachine } from "../core/ssh-config.ts";
 import { planWatch, type Verdict, type Watch } from "../core/watch.ts";
-import { withAttempts } from "./attempt.ts";
+import { runAttempt } from "./attempt.ts";
 import { readDomainState, readSerialTail } from "./hypervisor.ts";
 
 export interface WaitOptions {
   machine: SshMachine;
-  privateKey: string;
+  /** The file for `ssh -F` that has the machine in it; see `ensureSshFiles`. */
+  configFile: string;
   /** Path of the embedded hypervisor's network namespace, where there is one. */
   networkNamespace?: string | undefined;
   serialLogPath: string;
@@ -59,36 +60,35 @@ export async function waitUntilReady(options: WaitOptions): Promise<void> {
   }, tickMs);
 
   try {
-    await withAttempts({ machine, route, privateKey: options.privateKey }, async (attempt) => {
-      const onStage = (stage: string): void => {
-        progress.phase = `SSH answers, cloud-init is running (${stage})`;
-      };
-      let watch: Watch | undefined;
-      while (!stop.signal.aborted) {
-        const sighting = await attempt({ signal: stop.signal, onStage });
-        if (stop.signal.aborted) break;
-        const next = planWatch(watch, sighting, {
-          now: performance.now(),
-          toleranceMs: (options.toleranceSeconds ?? 30) * 1000,
-          expectedFingerprint: fingerprint(machine.hostPublicKey),
-          address: machine.address,
-          user: machine.user,
-        });
-        watch = next.watch;
-        const { verdict } = next;
-        if (verdict.kind === "ready") {
-          for (const warning of verdict.warnings)
-            options.report(`${machine.name}: warning: cloud-init: ${warning}`);
-          options.report(`${machine.name}: ready after ${seconds()}`);
-          return;
-        }
-        if (verdict.kind === "failed") fail(verdict);
-        else {
-          progress.phase = verdict.phase;
-          await sleep(verdict.delayMs, undefined, { signal: stop.signal }).catch(() => undefined);
-        }
+    const target = { configFile: options.configFile, name: machine.name, route };
+    const onStage = (stage: string): void => {
+      progress.phase = `SSH answers, cloud-init is running (${stage})`;
+    };
+    let watch: Watch | undefined;
+    while (!stop.signal.aborted) {
+      const sighting = await runAttempt(target, { signal: stop.signal, onStage });
+      if (stop.signal.aborted) break;
+      const next = planWatch(watch, sighting, {
+        now: performance.now(),
+        toleranceMs: (options.toleranceSeconds ?? 30) * 1000,
+        expectedFingerprint: fingerprint(machine.hostPublicKey),
+        address: machine.address,
+        user: machine.user,
+      });
+      watch = next.watch;
+      const { verdict } = next;
+      if (verdict.kind === "ready") {
+        for (const warning of verdict.warnings)
+          options.report(`${machine.name}: warning: cloud-init: ${warning}`);
+        options.report(`${machine.name}: ready after ${seconds()}`);
+        return;
       }
-    });
+      if (verdict.kind === "failed") fail(verdict);
+      else {
+        progress.phase = verdict.phase;
+        await sleep(verdict.delayMs, undefined, { signal: stop.signal }).catch(() => undefined);
+      }
+    }
   } finally {
     clearTimeout(timeout);
     clearInterval(ticker);
