@@ -1,0 +1,125 @@
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+import { downloadMinio, probeSource } from "../../../scripts/lib/tools-download.ts";
+import { compileScripts, installTool, renderLauncher } from "../../../scripts/lib/tools-make.ts";
+import { toolPaths } from "../../../scripts/lib/tools-paths.ts";
+import type { RunCommand } from "../../../scripts/lib/tools-run.ts";
+import { cacheEntry, readToolStates, toolKey } from "../../../scripts/lib/tools-state.ts";
+
+let folder: string;
+beforeEach(() => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-tools-"));
+});
+afterEach(() => {
+  fs.rmSync(folder, { recursive: true });
+});
+
+describe("compileScripts", () => {
+  it("makes modules that plain node runs, from a folder with a blank and a quote too", async () => {
+    const to = path.join(folder, "it's here");
+    fs.mkdirSync(to);
+    fs.writeFileSync(
+      path.join(folder, "main.ts"),
+      'import { said } from "./said.ts";\nconsole.log(said satisfies string, process.argv[2]);\n',
+    );
+    fs.writeFileSync(path.join(folder, "said.ts"), 'export const said: string = "built";\n');
+    await compileScripts(folder, to);
+    const launcher = path.join(folder, "launcher");
+    fs.writeFileSync(launcher, renderLauncher(path.join(to, "main.js")), { mode: 0o755 });
+    assert.equal(execFileSync(launcher, ["a b"], { encoding: "utf8" }), "built a b\n");
+  });
+});
+
+describe("installTool and readToolStates", () => {
+  const fill = (env: { GROUNDWORK_CACHE: string; PATH: string }): void => {
+    const entry = cacheEntry(env, "pulumi", toolKey("pulumi"));
+    fs.mkdirSync(entry, { recursive: true });
+    fs.writeFileSync(path.join(entry, "pulumi"), "cli", { mode: 0o755 });
+  };
+
+  it("know a tool from the cache as current, and as outdated once the pins have changed", () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    assert.deepEqual(readToolStates(env).pulumi, { installed: "absent", cached: false });
+    fill(env);
+    assert.deepEqual(readToolStates(env).pulumi, { installed: "absent", cached: true });
+    installTool(env, "pulumi");
+    assert.deepEqual(readToolStates(env).pulumi, { installed: "current", cached: true });
+    const stamp = path.join(folder, "pulumi/groundwork/pulumi.json");
+    fs.writeFileSync(stamp, '{"key":"older","source":"registries"}');
+    assert.equal(readToolStates(env).pulumi.installed, "outdated");
+  });
+
+  it("leave alone what someone else put there", () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    const file = toolPaths(env).pulumi;
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    fs.writeFileSync(file, "vendor's", { mode: 0o755 });
+    assert.equal(readToolStates(env).pulumi.installed, "other");
+  });
+
+  it("leave no half-written file behind", () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    fill(env);
+    installTool(env, "pulumi");
+    assert.deepEqual(fs.readdirSync(path.dirname(toolPaths(env).pulumi)), ["pulumi"]);
+  });
+});
+
+describe("toolKey", () => {
+  const copy = (): string => {
+    const sources = path.join(folder, "tools");
+    fs.cpSync(path.resolve(import.meta.dirname, "../../../tools"), sources, { recursive: true });
+    return sources;
+  };
+
+  it("changes with the pinned modules and the sources, and with nothing else", () => {
+    const sources = copy();
+    const keys = (): string[] => [toolKey("minio", sources), toolKey("language-host", sources)];
+    const [minio, host] = keys();
+    fs.appendFileSync(path.join(sources, "pulumi/go.sum"), "other\n");
+    assert.deepEqual(keys(), [minio, host]);
+    fs.appendFileSync(path.join(sources, "minio/go.sum"), "other\n");
+    fs.appendFileSync(path.join(sources, "language-host/host.ts"), "// other\n");
+    assert.notEqual(keys()[0], minio);
+    assert.notEqual(keys()[1], host);
+  });
+});
+
+describe("probeSource", () => {
+  it("takes a refusal for a machine that reaches registries only", async () => {
+    assert.equal(await probeSource(() => Promise.resolve("")), "vendor");
+    assert.equal(await probeSource(() => Promise.reject(new Error("refused"))), "registries");
+  });
+});
+
+describe("downloadMinio", () => {
+  const served = "the server";
+  const offering =
+    (checksum: string): RunCommand =>
+    (_file, args) => {
+      const to = args.indexOf("-o");
+      if (to >= 0) fs.writeFileSync(args[to + 1] ?? "", served);
+      return Promise.resolve(to >= 0 ? "" : `${checksum}  minio\n`);
+    };
+  const right = createHash("sha256").update(served).digest("hex");
+
+  it("takes a file whose checksum is the published one", async () => {
+    const file = path.join(folder, "bin/minio");
+    await downloadMinio(file, "https://example.com", offering(right));
+    assert.equal(fs.readFileSync(file, "utf8"), served);
+    assert.equal(fs.statSync(file).mode & 0o777, 0o755);
+  });
+
+  it("refuses any other, or one without a checksum, and leaves nothing", async () => {
+    const file = path.join(folder, "minio");
+    for (const checksum of ["0".repeat(64), "no such file"])
+      await assert.rejects(downloadMinio(file, "https://example.com", offering(checksum)), {
+        code: "wrong-checksum",
+      });
+    assert.deepEqual(fs.readdirSync(folder), []);
+  });
+});
