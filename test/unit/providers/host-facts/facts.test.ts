@@ -1,0 +1,108 @@
+import * as assert from "node:assert/strict";
+import {
+  type HostFactsInputs,
+  planFacts,
+  refreshFacts,
+} from "../../../../providers/host-facts/core/facts.ts";
+import type { HostProbe } from "../../../../providers/host-facts/core/probe.ts";
+
+const probe: HostProbe = {
+  libvirt: {
+    answers: true,
+    output:
+      "Using library: libvirt 9.0.0\nRunning hypervisor: QEMU 7.2.22\nRunning against daemon: 9.0.1",
+  },
+  emulator: "/usr/bin/qemu-system-x86_64",
+  kvm: { works: true, output: "" },
+  files: new Set(),
+  cpus: 4,
+  memoryMiB: 8000,
+  memoryAvailableMiB: 6000,
+};
+const broken = { works: false, output: "failed to set MSR 0x10a" };
+const args = (requestedAccelerator: HostFactsInputs["requestedAccelerator"]): HostFactsInputs => ({
+  hypervisorUri: "qemu:///system",
+  requestedAccelerator,
+});
+
+describe("planFacts", () => {
+  for (const { asked, kvm, accelerator, cpuMode, reason } of [
+    { asked: "auto", kvm: probe.kvm, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
+    { asked: "auto", kvm: broken, accelerator: "qemu", cpuMode: "maximum", reason: broken.output },
+    { asked: "kvm", kvm: probe.kvm, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
+    { asked: "qemu", kvm: undefined, accelerator: "qemu", cpuMode: "maximum", reason: "" },
+  ] as const)
+    it(`comes to ${accelerator} when ${asked} is asked and KVM ${kvm?.works === true ? "works" : kvm === undefined ? "was not tried" : "runs no guest"}`, () => {
+      const { kvm: _, ...rest } = probe;
+      const facts = planFacts(args(asked), kvm === undefined ? rest : { ...rest, kvm }, "hv1");
+      assert.equal(facts.accelerator, accelerator);
+      assert.equal(facts.cpuMode, cpuMode);
+      assert.equal(facts.acceleratorReason, reason);
+    });
+
+  it("reads the versions of the daemon and of QEMU", () => {
+    const facts = planFacts(args("auto"), probe, "hv1");
+    assert.equal(facts.libvirtVersion, "9.0.1");
+    assert.equal(facts.qemuVersion, "7.2.22");
+  });
+
+  it("refuses KVM that was asked for and runs no guest, with what the guest said", () => {
+    assert.throws(() => planFacts(args("kvm"), { ...probe, kvm: broken }, "hv1"), {
+      code: "kvm-not-working",
+      message: /hv1.*qemu:\/\/\/system.*0x10a/,
+    });
+  });
+
+  it("refuses a host where libvirt does not answer, in one paragraph", () => {
+    const libvirt = { answers: false, output: "error: failed to connect\nerror: No such file" };
+    assert.throws(
+      () => planFacts(args("auto"), { ...probe, libvirt }, "hv1"),
+      (error: Error & { code: string }) =>
+        error.code === "libvirt-not-answering" && !error.message.includes("\n"),
+    );
+  });
+
+  it("refuses a host without QEMU", () => {
+    const { emulator: _, ...rest } = probe;
+    assert.throws(() => planFacts(args("auto"), rest, "hv1"), { code: "qemu-missing" });
+  });
+});
+
+describe("refreshFacts", () => {
+  const old = planFacts(args("auto"), probe, "hv1");
+  const seen = planFacts(
+    args("auto"),
+    {
+      ...probe,
+      kvm: broken,
+      files: new Set(),
+      cpus: 8,
+      memoryMiB: 16000,
+      memoryAvailableMiB: 3000,
+    },
+    "hv1",
+  );
+
+  it("never changes what defines a machine", () => {
+    const { accelerator, cpuMode, firmware, emulator } = refreshFacts(old, seen);
+    assert.deepEqual(
+      { accelerator, cpuMode, firmware, emulator },
+      {
+        accelerator: old.accelerator,
+        cpuMode: old.cpuMode,
+        firmware: old.firmware,
+        emulator: old.emulator,
+      },
+    );
+  });
+
+  it("takes over the host's size, and counts what our machines use as available", () => {
+    assert.equal(refreshFacts(old, seen).cpus, 8);
+    assert.equal(refreshFacts(old, seen).memoryMiB, 16000);
+    assert.equal(refreshFacts(old, seen).memoryAvailableMiB, 6000);
+  });
+
+  it("never says that more is available than the host has", () => {
+    assert.equal(refreshFacts(old, { ...seen, memoryMiB: 4000 }).memoryAvailableMiB, 4000);
+  });
+});
