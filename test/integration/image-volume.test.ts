@@ -1,10 +1,9 @@
 import { execFileSync, spawn } from "node:child_process";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { GroundworkError } from "../../providers/errors.ts";
 import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
+import { ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { endTree, tied } from "../support/scratch.ts";
 
@@ -12,29 +11,25 @@ describe("an image volume on this machine", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
   let image: TestImage;
+  let cleanUp = (): void => undefined;
 
   before(async function () {
     requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
     lab = await ImageVolumeLab.make({ sizeMiB: 2048 });
+    cleanUp = () => {
+      lab.remove();
+    };
     image = await lab.image();
   });
 
   after(() => {
-    lab?.remove();
+    cleanUp();
   });
 
   afterEach(() => {
     const { group } = lab;
     group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
   });
-
-  const rejects = (promise: Promise<unknown>, code: string, text: RegExp): Promise<void> =>
-    assert.rejects(promise, (error: unknown) => {
-      assert.ok(error instanceof GroundworkError, String(error));
-      assert.equal(error.code, code, error.message);
-      assert.match(error.message, text);
-      return true;
-    });
 
   const remove = async (
     ...made: { id: string; outs: Record<string, unknown> }[]

@@ -1,7 +1,9 @@
+import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { GroundworkError } from "../../providers/errors.ts";
 import type { Properties } from "../../providers/handler.ts";
 import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
@@ -29,9 +31,19 @@ export interface Made {
   outs: Properties;
 }
 
+/** Asserts that a promise fails with this code and that its message says so much. */
+export function rejects(promise: Promise<unknown>, code: string, text: RegExp): Promise<void> {
+  return assert.rejects(promise, (error: unknown) => {
+    assert.ok(error instanceof GroundworkError, String(error));
+    assert.equal(error.code, code, error.message);
+    assert.match(error.message, text);
+    return true;
+  });
+}
+
 function setEnvironment(variables: NodeJS.ProcessEnv): void {
   for (const [name, value] of Object.entries(variables))
-    if (value === undefined) delete process.env[name];
+    if (value === undefined) Reflect.deleteProperty(process.env, name);
     else process.env[name] = value;
 }
 

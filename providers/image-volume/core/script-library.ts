@@ -19,7 +19,7 @@ gw_finish() {
 trap gw_finish EXIT
 trap 'exit 143' TERM INT HUP
 
-gw_fail() { printf '@fail %s %s\n' "$1" "$(tr '\n' ' ' <<<"$2")"; exit 0; }
+gw_fail() { printf '@fail %s %s\n' "$1" "${"${2//$'\\n'/ }"}"; exit 0; }
 
 # gw_lock FILE SECONDS WHAT: holds the lock until the script and all it started have ended. The file
 # may have been removed while we waited for it; then the one that is there now is taken.

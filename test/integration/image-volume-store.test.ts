@@ -1,0 +1,377 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import { openHost } from "../../providers/host/effects/host.ts";
+import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts";
+import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
+import { openObjectStore } from "../../providers/image-volume/effects/object-store.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { freePort } from "../support/scratch.ts";
+
+describe("an image volume's object store and cache", function () {
+  this.timeout(120_000);
+  let lab: ImageVolumeLab;
+  let cleanUp = (): void => undefined;
+
+  before(async function () {
+    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
+    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
+    cleanUp = () => {
+      lab.remove();
+    };
+  });
+
+  after(() => {
+    cleanUp();
+  });
+
+  afterEach(() => {
+    lab.front.fault = () => undefined;
+    lab.front.seen.length = 0;
+    const { group } = lab;
+    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+  });
+
+  /** The requests for the image's whole content. */
+  const fetches = (image: Pick<TestImage, "key">): (string | undefined)[] =>
+    lab.front.seen
+      .filter(({ method, path }) => method === "GET" && path === `/images/${image.key}`)
+      .map(({ range }) => range)
+      .filter((range) => range !== "bytes=0-4095");
+
+  const onImage = <Value>(
+    image: { key: string },
+    request: { path: string; method: string },
+    value: Value,
+  ): Value | undefined =>
+    request.path === `/images/${image.key}` && request.method === "GET" ? value : undefined;
+
+  const endpoint = (text: string, image: TestImage): Record<string, unknown> =>
+    lab.args(image, { image: { endpoint: text, bucket: "images", key: image.key } });
+
+  describe("checksums", () => {
+    for (const [form, sidecar] of Object.entries({
+      "a digest alone": (digest: string) => digest,
+      "upper case and CRLF": (digest: string) => `${digest.toUpperCase()}  image.qcow2\r\n`,
+      "the line of another file before it": (digest: string) =>
+        `${"0".repeat(64)}  other.img\n${digest} *named.qcow2\n`,
+    }))
+      it(`understands ${form}`, async () => {
+        const key = form.startsWith("the line") ? { key: "named.qcow2" } : {};
+        const image = await lab.image({ sidecar, ...key });
+        const { plan } = await lab.check(lab.args(image));
+        assert.equal((plan as { digest: string }).digest, image.digest);
+      });
+
+    for (const [form, sidecar] of Object.entries<() => string>({
+      "64 characters that are no digits": () => "z".repeat(64),
+      "a path": () => "../../etc/passwd",
+      "a megabyte of digits": () => "0".repeat(2 ** 20),
+      nothing: () => " ",
+    }))
+      it(`refuses ${form} as a checksum`, async () => {
+        const image = await lab.image({ sidecar });
+        await rejects(lab.check(lab.args(image)), "bad-sidecar", /\.sha256/);
+      });
+
+    it("refuses an image that has none, and says what to do", async () => {
+      const image = await lab.image({ sidecar: null });
+      await rejects(
+        lab.check(lab.args(image)),
+        "image-without-checksum",
+        /Upload the output of `sha256sum` as .*\.sha256, or set sha256/,
+      );
+    });
+
+    for (const [status, code] of [
+      [403, "image-forbidden"],
+      [500, "object-store-failed"],
+    ] as const)
+      it(`does not take an answer of ${String(status)} for a missing checksum`, async () => {
+        const image = await lab.image();
+        lab.front.fault = ({ path }) => (path.endsWith(".sha256") ? { status } : undefined);
+        await rejects(lab.check(lab.args(image)), code, /checksum/);
+      });
+
+    it("goes by a digest that is pinned, whatever the checksum beside the image says", async () => {
+      const image = await lab.image({ sidecar: () => "0".repeat(64) });
+      const args = lab.args(image);
+      const pinned = { ...args, image: { ...(args["image"] as object), sha256: image.digest } };
+      const made = await lab.create(pinned);
+      assert.equal((made.inputs["plan"] as { digestSource: string }).digestSource, "pinned");
+      lab.assertContent(lab.device(made), image);
+    });
+  });
+
+  describe("fetching", () => {
+    it("refuses content that is not what its checksum says, once, and keeps nothing", async () => {
+      const image = await lab.image({ sidecar: () => "1".repeat(64) });
+      const before = lab.cacheFiles();
+      await rejects(
+        lab.create(lab.args(image)),
+        "digest-mismatch",
+        new RegExp(`${image.digest}.*${"1".repeat(64)}`),
+      );
+      assert.equal(fetches(image).length, 1);
+      assert.deepEqual(lab.cacheFiles(), before);
+      assert.deepEqual(lab.group.volumes(), []);
+    });
+
+    it("goes on where a connection broke", async () => {
+      const image = await lab.image({ dataMiB: 8 });
+      let cut = false;
+      lab.front.fault = (request) =>
+        cut || request.range === "bytes=0-4095"
+          ? undefined
+          : onImage(image, request, { cutAfterBytes: 3 * 2 ** 20 }) &&
+            ((cut = true), { cutAfterBytes: 3 * 2 ** 20 });
+      const made = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(made), image);
+      const ranges = fetches(image);
+      assert.equal(ranges.length, 2);
+      assert.match(String(ranges[1]), /^bytes=[1-9]\d*-$/);
+    });
+
+    it("fetches in one piece from a server that cannot continue", async () => {
+      const image = await lab.image({ dataMiB: 8 });
+      let count = 0;
+      lab.front.fault = (request) => {
+        if (onImage(image, request, true) !== true || request.range === "bytes=0-4095") return;
+        count += 1;
+        return count === 1 ? { cutAfterBytes: 2 ** 20 } : { ignoreRange: true };
+      };
+      const made = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(made), image);
+    });
+
+    it("asks again when the store is busy now and then", async () => {
+      const image = await lab.image();
+      const busy = new Map<string, number>();
+      lab.front.fault = ({ method, path }) => {
+        const count = busy.get(method + path) ?? 0;
+        busy.set(method + path, count + 1);
+        return count === 0 ? { status: 503 } : undefined;
+      };
+      const made = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(made), image);
+    });
+
+    it("gives up when the store stays busy", async () => {
+      const image = await lab.image();
+      const inputs = await lab.check(lab.args(image));
+      lab.front.fault = () => ({ status: 503 });
+      await rejects(provider.create(inputs), "fetch-failed", /HTTP 503/);
+      assert.ok(lab.front.seen.length < 12);
+    });
+
+    it("notices that the image is replaced while it is fetched", async () => {
+      const image = await lab.image();
+      const inputs = await lab.check(lab.args(image));
+      lab.front.fault = (request) => onImage(image, request, { status: 412 });
+      await rejects(provider.create(inputs), "image-changed", /was replaced/);
+    });
+
+    it("fails at once for an image that is not there", async () => {
+      await rejects(
+        lab.check(lab.args({ key: "absent.qcow2" })),
+        "image-without-checksum",
+        /absent\.qcow2/,
+      );
+      await rejects(
+        lab.check(
+          lab.args(undefined, {
+            image: {
+              endpoint: lab.front.endpoint,
+              bucket: "images",
+              key: "absent.qcow2",
+              sha256: "2".repeat(64),
+            },
+          }),
+        ),
+        "image-missing",
+        /is not there/,
+      );
+      assert.ok(lab.front.seen.length <= 2, "it asked again and again");
+    });
+
+    it("fails at once with wrong credentials, and shows none", async () => {
+      const image = await lab.image();
+      process.env["MINIO_ACCESS_KEY"] = "wrong-access-key";
+      process.env["MINIO_SECRET_KEY"] = "wrong-secret-key";
+      try {
+        await assert.rejects(lab.check(lab.args(image)), (error: Error) => {
+          assert.match(error.message, /the store refuses \(InvalidAccessKeyId\)/);
+          assert.doesNotMatch(error.message, /wrong-secret-key/);
+          return true;
+        });
+        assert.equal(lab.front.seen.length, 1);
+      } finally {
+        Reflect.deleteProperty(process.env, "MINIO_ACCESS_KEY");
+        Reflect.deleteProperty(process.env, "MINIO_SECRET_KEY");
+      }
+    });
+
+    it("says that credentials are missing", async () => {
+      const image = await lab.image();
+      const file = process.env["GROUNDWORK_OBJECT_STORE_CREDENTIALS"];
+      Reflect.deleteProperty(process.env, "GROUNDWORK_OBJECT_STORE_CREDENTIALS");
+      try {
+        await rejects(lab.check(lab.args(image)), "object-store-credentials", /make -s env/);
+      } finally {
+        process.env["GROUNDWORK_OBJECT_STORE_CREDENTIALS"] = file;
+      }
+    });
+
+    it("does not know the plan while the store cannot be reached, and then fails at once", async () => {
+      const image = await lab.image();
+      for (const url of [
+        `http://127.0.0.1:${String(await freePort())}`,
+        "http://store.invalid:9000",
+      ]) {
+        const inputs = await lab.check(endpoint(url, image));
+        assert.equal((inputs["plan"] as { cache: string }).cache, "unknown");
+        await rejects(provider.create(inputs), "object-store-unreachable", /cannot be reached/);
+      }
+    });
+
+    it("refuses a presigned URL that has expired without showing it", async () => {
+      const image = await lab.image();
+      const { bytes, digest } = image;
+      const url = (await lab.minio.client.presignedGetObject("images", image.key, 1)).replace(
+        lab.minio.endpoint,
+        lab.front.endpoint,
+      );
+      await new Promise((resolve) => setTimeout(resolve, 2100));
+      const printed = await openHost("qemu:///system").run(
+        renderEnsureEntry({ cache: cacheLayout(lab.cache), digest, bytes, source: { url } }),
+        { purpose: "fetch" },
+      );
+      assert.match(printed, /^@fail image-forbidden 403$/m);
+      assert.doesNotMatch(printed, /X-Amz/);
+    });
+
+    it("fetches once for many volumes of this run and of others", async () => {
+      const image = await lab.image({ dataMiB: 8 });
+      const store = openObjectStore(lab.minio.credentials);
+      const url = await store.presign({
+        endpoint: lab.front.endpoint,
+        bucket: "images",
+        key: image.key,
+      });
+      const { digest, bytes } = image;
+      lab.front.fault = (request) => onImage(image, request, { bytesPerSecond: 8 * 2 ** 20 });
+      const other = renderEnsureEntry({
+        cache: cacheLayout(lab.cache),
+        digest,
+        bytes,
+        source: { url },
+      });
+      const [one, two] = await Promise.all([
+        lab.create(lab.args(image)),
+        lab.create(lab.args(image)),
+        openHost("qemu:///system").run(other, { purpose: "fetch" }),
+        openHost("qemu:///system").run(other, { purpose: "fetch" }),
+      ]);
+      lab.assertContent(lab.device(one), image);
+      lab.assertContent(lab.device(two), image);
+      assert.equal(fetches(image).length, 1);
+    });
+
+    it("removes its temporary file when the disk is full, and keeps the other entries", async () => {
+      const image = await lab.image({ dataMiB: 8 });
+      const small = await lab.image({ dataMiB: 2 });
+      const cache = `${lab.group.folder}/tiny`;
+      fs.mkdirSync(cache);
+      execFileSync("mount", ["-t", "tmpfs", "-o", "size=6m", "tmpfs", cache]);
+      process.env["GROUNDWORK_IMAGE_CACHE"] = cache;
+      try {
+        await lab.create(lab.args(small));
+        const inputs = await lab.check(lab.args(image));
+        assert.match(
+          String((inputs["plan"] as { obstacle?: string }).obstacle),
+          /the cache has room/,
+        );
+        await rejects(provider.create(inputs), "cache-disk-full", /Free space/);
+        // Something else fills the disk once the fetch has begun.
+        const source = { url: await lab.minio.client.presignedGetObject("images", image.key, 60) };
+        const { digest, bytes } = image;
+        const script = renderEnsureEntry({ cache: cacheLayout(cache), digest, bytes, source });
+        const printed = await openHost("qemu:///system").run(
+          script.replace(/^ {2}free=.*$/m, "  free=999999999999"),
+          { purpose: "fetch" },
+        );
+        assert.match(printed, /^@fail cache-disk-full/m);
+        assert.deepEqual(
+          fs.readdirSync(cache).filter((name) => !name.endsWith(".lock")),
+          [`${small.digest}.${String(small.bytes)}.image`],
+        );
+      } finally {
+        process.env["GROUNDWORK_IMAGE_CACHE"] = lab.cache;
+        execFileSync("umount", [cache]);
+      }
+    });
+  });
+
+  describe("the cache", () => {
+    it("sets a corrupt entry aside and fetches the image again", async () => {
+      const image = await lab.image();
+      const first = await lab.create(lab.args(image));
+      const entry = `${lab.cache}/${image.digest}.${String(image.bytes)}.image`;
+      const content = fs.readFileSync(entry);
+      content.writeUInt8(content.readUInt8(image.bytes - 100_000) ^ 1, image.bytes - 100_000);
+      fs.writeFileSync(entry, content);
+      const second = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(second), image);
+      assert.equal(fetches(image).length, 2);
+      assert.ok(fs.existsSync(`${entry}.corrupt`));
+      assert.deepEqual(fs.readFileSync(entry), fs.readFileSync(image.file));
+      await provider.delete(first.id, first.outs);
+    });
+
+    it("never counts an entry cut short as a hit", async () => {
+      const image = await lab.image();
+      await lab.create(lab.args(image));
+      fs.truncateSync(`${lab.cache}/${image.digest}.${String(image.bytes)}.image`, 100_000);
+      const { plan } = await lab.check(lab.args(image));
+      assert.equal((plan as { cache: string }).cache, "miss");
+      const made = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(made), image);
+    });
+
+    it("starts again when what an earlier run had fetched is rubbish", async () => {
+      const image = await lab.image();
+      fs.mkdirSync(lab.cache, { recursive: true });
+      fs.writeFileSync(`${lab.cache}/${image.digest}.part`, Buffer.alloc(1_000_000));
+      const made = await lab.create(lab.args(image));
+      lab.assertContent(lab.device(made), image);
+    });
+
+    it("keeps images of one name in two buckets apart", async () => {
+      const [one, two] = [
+        await lab.image({ bucket: "first-bucket", key: "same.qcow2" }),
+        await lab.image({ bucket: "second-bucket", key: "same.qcow2" }),
+      ];
+      const from = (bucket: string): Promise<{ id: string }> => {
+        const { endpoint: url } = lab.front;
+        return lab.create(
+          lab.args(undefined, { image: { endpoint: url, bucket, key: "same.qcow2" } }),
+        );
+      };
+      lab.assertContent(lab.device(await from("first-bucket")), one);
+      lab.assertContent(lab.device(await from("second-bucket")), two);
+    });
+
+    it("needs no store for an image that is pinned and cached", async () => {
+      const image = await lab.image();
+      await lab.create(lab.args(image));
+      const args = endpoint(`http://127.0.0.1:${String(await freePort())}`, image);
+      const pinned = { ...args, image: { ...(args["image"] as object), sha256: image.digest } };
+      const made = await lab.create(pinned);
+      const { cache, bytesToFetch } = made.inputs["plan"] as Record<string, unknown>;
+      assert.deepEqual({ cache, bytesToFetch }, { cache: "hit", bytesToFetch: 0 });
+      lab.assertContent(lab.device(made), image);
+    });
+  });
+});
