@@ -1,6 +1,8 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Hypervisor } from "./components/hypervisor.ts";
 import { Network } from "./components/network.ts";
+import { planImage } from "./components/planning/image.ts";
+import { planHosts } from "./components/planning/network.ts";
 import { planSshCommand } from "./components/planning/ssh.ts";
 import { VirtualMachine } from "./components/virtual-machine.ts";
 import { loadConfig, loadEnvironment } from "./config.ts";
@@ -28,31 +30,20 @@ const hypervisorByName = new Map(
 const networkByName = new Map(
   config.networks.map(({ name, hypervisor: host, ...rest }) => {
     const hypervisor = required(hypervisorByName.get(host), host);
-    const hosts = config.machines.flatMap((machine) =>
-      machine.networks
-        .filter(({ network }) => network === name)
-        .map(({ address }) => ({ hostname: machine.name, address })),
-    );
+    const hosts = planHosts(name, config.machines);
     return [name, new Network(name, { ...rest, hypervisor, hosts })];
   }),
 );
 
 const created = config.machines.map((machine) => {
-  const image = required(
-    config.images.find(({ name }) => name === machine.rootVolume.image),
-    machine.rootVolume.image,
-  );
+  const image = planImage(config.objectStore, config.images, machine.rootVolume.image);
   const { user = config.ssh.user, authorizedKeys, ...cloudInit } = machine.cloudInit;
   const vm = new VirtualMachine(machine.name, {
     ...machine,
     hypervisor: required(hypervisorByName.get(machine.hypervisor), machine.hypervisor),
     rootVolume: {
       ...machine.rootVolume,
-      image: {
-        ...config.objectStore,
-        key: `${image.name}.qcow2`,
-        ...(image.sha256 !== undefined && { sha256: image.sha256 }),
-      },
+      image: required(image, machine.rootVolume.image),
     },
     networks: machine.networks.map((each) => ({
       ...each,

@@ -56,6 +56,18 @@ export function planInterface(
   };
 }
 
+/** The names that a network's DNS server is to resolve: of all machines attached to it. */
+export function planHosts(
+  network: string,
+  machines: readonly { name: string; networks: readonly { network: string; address: string }[] }[],
+): { hostname: string; address: string }[] {
+  return machines.flatMap(({ name, networks }) =>
+    networks
+      .filter((attachment) => attachment.network === network)
+      .map(({ address }) => ({ hostname: name, address })),
+  );
+}
+
 /** The stylesheet for a libvirt network: our mark, and DHCP in the upper half of the subnet only. */
 export function renderNetworkXslt(cidr: string, owner: string): string {
   const { start, end } = dhcpRangeOf(requireCidr(cidr));

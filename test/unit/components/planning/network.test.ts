@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { planInterface, planNetwork } from "../../../../components/planning/network.ts";
+import { planHosts, planInterface, planNetwork } from "../../../../components/planning/network.ts";
 
 describe("planNetwork", () => {
   it("takes libvirt's host address for gateway and name server", () => {
@@ -58,5 +58,25 @@ describe("planInterface", () => {
       planInterface(plan, { mac: "m", address: "10.1.0.5", dhcp: true }).address,
       "dhcp",
     );
+  });
+});
+
+describe("planHosts", () => {
+  it("names every machine on the network, and no other", () => {
+    const machines = [
+      { name: "a", networks: [{ network: "lab", address: "10.0.0.2" }] },
+      {
+        name: "b",
+        networks: [
+          { network: "other", address: "10.1.0.3" },
+          { network: "lab", address: "10.0.0.3" },
+        ],
+      },
+      { name: "c", networks: [{ network: "other", address: "10.1.0.4" }] },
+    ];
+    assert.deepEqual(planHosts("lab", machines), [
+      { hostname: "a", address: "10.0.0.2" },
+      { hostname: "b", address: "10.0.0.3" },
+    ]);
   });
 });
