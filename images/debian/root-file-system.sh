@@ -1,0 +1,39 @@
+# shellcheck shell=bash
+# Sourced by build: from packages to an ext4 file system in $work/rootfs.img.
+# shellcheck disable=SC2154 # the variables are build's
+
+install_packages() {
+  local listed include
+  listed=$(grep -v -e '^#' -e '^$' "$here/packages.list")
+  include=$(printf '%s\n' $listed "${packages[@]}" | paste -sd,)
+  date +%s >"$boot/started"
+  # Not under SOURCE_DATE_EPOCH: Python would then check the hash of each module at each import.
+  env --unset=SOURCE_DATE_EPOCH INITRD=No \
+    mmdebstrap --mode=root --format=tar --variant=apt --architectures=amd64 \
+    --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
+    --aptopt='Acquire::Retries "3"' \
+    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
+    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' \
+    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --include="$include" \
+    --essential-hook="$(printf '%q "$1" %q' "$here/hook-before" "$here")" \
+    --customize-hook="$(printf '%q "$1" %q %q' "$here/hook-after" "$boot" "$epoch")" \
+    "$release" "$work/root.tar" "${sources[@]}"
+  epoch=$(cat "$boot/epoch")
+  # What the other tools date by: e2fsprogs before and after 1.47.1, mtools, mkfs.vfat.
+  export SOURCE_DATE_EPOCH=$epoch E2FSPROGS_FAKE_TIME=$epoch
+}
+
+make_root_file_system() {
+  tar -C "$root" -xf "$work/root.tar" --numeric-owner --xattrs --xattrs-include='*' --exclude='./dev/*'
+  rm "$work/root.tar"
+  mkdir -p "$root/boot/grub"
+  sed "s/@ROOT_UUID@/$(uuid root)/" "$here/grub.cfg" >"$root/boot/grub/grub.cfg"
+  printf 'UUID=%s / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1\n' "$(uuid root)" >"$root/etc/fstab"
+  # Files of packages keep their dates; what this build made has none of its own.
+  find "$root" -newermt "@$(cat "$boot/started")" -print0 |
+    xargs -0r touch --no-dereference --date="@$epoch"
+  truncate -s $((root_sectors * 512)) "$work/rootfs.img"
+  mke2fs -q -t ext4 -L root -U "$(uuid root)" -m 1 \
+    -E "hash_seed=$(uuid hash),lazy_itable_init=0,lazy_journal_init=0" -d "$root" "$work/rootfs.img"
+}
