@@ -29,7 +29,7 @@ export const stageMark = "groundwork-stage ";
 export function renderGuestScript(): string {
   return [
     "command -v cloud-init >/dev/null || exit 127",
-    `(while :; do sed -n 's/.*"stage": *"\\{0,1\\}\\([^",]*\\).*/${stageMark}\\1/p' /run/cloud-init/status.json 2>/dev/null; sleep 1 >/dev/null 2>&1; done) &`,
+    `(while :; do sed -n 's/.*"stage": *"\\{0,1\\}\\([a-z-]*\\).*/${stageMark}\\1/p' /run/cloud-init/status.json 2>/dev/null; sleep 1 >/dev/null 2>&1; done) &`,
     "cloud-init status --wait --format json",
     "status=$?; kill $! 2>/dev/null; exit $status",
   ].join("\n");
