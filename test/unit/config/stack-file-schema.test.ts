@@ -39,3 +39,15 @@ describe("buildStackFileSchema", () => {
     }
   });
 });
+
+describe("docs/configuration.md", () => {
+  it("explains every option", () => {
+    const text = fs.readFileSync(path.resolve("docs/configuration.md"), "utf8");
+    const config = z.toJSONSchema(configSchema, { io: "input" }) as Node;
+    for (const [at] of parts(config, "config")) {
+      const name = /\.(\w+)$/.exec(at)?.[1];
+      if (name !== undefined)
+        assert.match(text, new RegExp(`\\b${name}\\b`), `${at} is not explained`);
+    }
+  });
+});
