@@ -1,5 +1,62 @@
 import { type GroundworkError, tail } from "../../providers/errors.ts";
-import { imageError } from "./errors.ts";
+import { type ImageCode, imageError } from "./errors.ts";
+
+/** What the builder's output shows, the code for it, what to say and what to do next. */
+interface Symptom {
+  shown: RegExp;
+  code: ImageCode;
+  say: (output: string) => string;
+  next: string;
+}
+
+const again = "then run the same command again.";
+const unknownPackage =
+  /Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate/;
+const unreachable =
+  /Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Connection (timed out|refused)/;
+
+/** The first that matches counts. */
+const symptoms: readonly Symptom[] = [
+  {
+    shown: unknownPackage,
+    code: "package-not-found",
+    say: (output) => {
+      const found = [...output.matchAll(new RegExp(unknownPackage, "g"))];
+      const names = new Set(found.map((match) => match[1] ?? match[2] ?? ""));
+      return `the mirror has no package ${[...names].join(", ")}`;
+    },
+    next: "Correct build.packages of the image in the stack's configuration.",
+  },
+  {
+    shown: /Could not allocate (block|inode)|No free space in|Not enough space to build/,
+    code: "image-too-small",
+    say: () => "its packages do not fit on its disk",
+    next: "Raise build.sizeGiB of the image.",
+  },
+  {
+    shown: /No space left on device/,
+    code: "disk-full",
+    say: () => "the disk of this machine is full",
+    next: `Make room, ${again}`,
+  },
+  {
+    shown: unreachable,
+    code: "mirror-unreachable",
+    say: (output) =>
+      `the Debian mirror cannot be reached (${lineWith(unreachable, output).slice(0, 200)})`,
+    next: `Check that \`apt-get update\` works here, ${again}`,
+  },
+  {
+    shown: /newuidmap|uid_map|unshare: .*(failed|Operation not permitted)/,
+    code: "image-build-failed",
+    say: (output) => `this user may not make the root folder (${tail(output, 1)})`,
+    next: "Run as root, or have an administrator give you ids in /etc/subuid and /etc/subgid (package uidmap).",
+  },
+];
+
+function lineWith(pattern: RegExp, text: string): string {
+  return text.split("\n").find((line) => pattern.test(line)) ?? "";
+}
 
 /** Says in one paragraph why the builder failed, by what it printed. */
 export function explainBuildFailure(
@@ -8,56 +65,11 @@ export function explainBuildFailure(
   output: string,
   logFile: string,
 ): GroundworkError {
-  const start = `Cannot build image "${name}"`;
-  const log = `The whole output is in ${logFile}.`;
-  const unknown = [
-    ...output.matchAll(
-      /Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate/g,
-    ),
-  ].map((match) => match[1] ?? match[2] ?? "");
-  if (unknown.length > 0)
-    return imageError(
-      "package-not-found",
-      `${start}: its mirror has no package ${[...new Set(unknown)].join(", ")}.`,
-      { next: "Correct build.packages of the image in the stack's configuration." },
-    );
-  if (/Could not allocate (block|inode)|No free space in|Not enough space to build/.test(output))
-    return imageError("image-too-small", `${start}: its packages do not fit on the disk. ${log}`, {
-      next: "Raise build.sizeGiB of the image.",
-    });
-  if (output.includes("No space left on device"))
-    return imageError("disk-full", `${start}: the disk is full. ${log}`, {
-      next: "Make room, then run the same command again.",
-    });
-  if (
-    /Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Connection (timed out|refused)/.test(
-      output,
-    )
-  )
-    return imageError(
-      "mirror-unreachable",
-      `${start}: the Debian mirror cannot be reached (${firstError(output)}). ${log}`,
-      { next: "Check that `apt-get update` works here, then run the same command again." },
-    );
-  if (
-    /newuidmap|uid_map|unshare: (?:unshare failed|failed to find|write failed)|Operation not permitted/.test(
-      output,
-    )
-  )
-    return imageError(
-      "image-build-failed",
-      `${start}: this user may not make a root folder. ${log}\n${tail(output, 4)}\n`,
-      {
-        next: "Run as root, or have an administrator give you ids in /etc/subuid and /etc/subgid (package uidmap).",
-      },
-    );
+  const symptom = symptoms.find(({ shown }) => shown.test(output));
+  const seen = symptom?.say(output) ?? `exit code ${String(exitCode)}: ${tail(output, 6)}`;
   return imageError(
-    "image-build-failed",
-    `${start} (exit code ${String(exitCode)}): ${tail(output, 6)}. ${log}`,
-    { next: "Mend what the message names, then run the same command again." },
+    symptom?.code ?? "image-build-failed",
+    `Cannot build image "${name}": ${seen}. The whole output is in ${logFile}.`,
+    { next: symptom?.next ?? `Mend what the message names, ${again}` },
   );
-}
-
-function firstError(output: string): string {
-  return /^(?:E|W|Err).*$/m.exec(output)?.[0].slice(0, 200) ?? "see the log";
 }
