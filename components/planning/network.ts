@@ -34,7 +34,8 @@ export function planNetwork(wish: NetworkWish): NetworkPlan {
     ...(gateway !== undefined && { gateway }),
     nameservers: wish.nameservers ?? (gateway === undefined ? [] : [gateway]),
     ...(wish.domain !== undefined && { domain: wish.domain }),
-    reservations: wish.mode === "existing" || (wish.mode !== "bridge" && wish.dhcp),
+    // Networks that are not ours get none.
+    reservations: (wish.mode === "nat" || wish.mode === "route") && wish.dhcp,
   };
 }
 

@@ -35,7 +35,9 @@ describe("planNetwork", () => {
     assert.deepEqual(plan.nameservers, ["9.9.9.9"]);
   });
 
-  it("asks for reservations only where DHCP is on", () => {
+  it("asks for reservations only where DHCP is on, and in no network that is not ours", () => {
+    const existing = planNetwork({ mode: "existing", cidr: "10.1.0.0/16", dhcp: true });
+    assert.equal(existing.reservations, false);
     assert.equal(
       planNetwork({ mode: "nat", cidr: "10.1.0.0/16", dhcp: false }).reservations,
       false,
