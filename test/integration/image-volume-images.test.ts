@@ -1,0 +1,105 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { emptyQcow2, hostileImages } from "../support/hostile-images.ts";
+import { ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
+import { requireNeeds } from "../support/needs.ts";
+
+describe("an image volume and images that mean harm", function () {
+  this.timeout(120_000);
+  let lab: ImageVolumeLab;
+  let cleanUp = (): void => undefined;
+  let traced = "";
+  const originalPath = process.env["PATH"];
+
+  before(async function () {
+    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
+    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
+    cleanUp = () => {
+      lab.remove();
+    };
+    // A qemu-img before the real one that notes that it was called.
+    const tools = path.join(lab.group.folder, "tools");
+    traced = path.join(lab.group.folder, "qemu-img-calls");
+    const real = execFileSync("bash", ["-c", "command -v qemu-img"], { encoding: "utf8" }).trim();
+    fs.mkdirSync(tools);
+    fs.writeFileSync(
+      path.join(tools, "qemu-img"),
+      `#!/bin/sh\necho "$@" >>'${traced}'\nexec ${real} "$@"\n`,
+      { mode: 0o755 },
+    );
+    process.env["PATH"] = `${tools}:${originalPath ?? ""}`;
+  });
+
+  after(() => {
+    process.env["PATH"] = originalPath;
+    cleanUp();
+  });
+
+  beforeEach(() => {
+    fs.rmSync(traced, { force: true });
+  });
+
+  const key = (name: string): string => `${name.replaceAll(/[^a-z0-9]+/gi, "-")}.qcow2`;
+
+  for (const [name, { content, says }] of Object.entries(hostileImages))
+    it(`refuses ${name} in preview, before anything is fetched`, async () => {
+      await lab.upload(key(name), content);
+      const before = lab.snapshot();
+      await rejects(lab.check(lab.args({ key: key(name) })), "bad-image", says);
+      assert.equal(lab.snapshot(), before);
+    });
+
+  for (const name of ["a backing file", "an external data file, by its name alone", "a raw disk"])
+    it(`refuses ${name} in the cache before any tool opens it`, async () => {
+      const { content, says } = hostileImages[name] ?? { content: Buffer.alloc(0), says: /x/ };
+      const digest = await lab.upload(`cached-${key(name)}`, content);
+      fs.mkdirSync(lab.cache, { recursive: true });
+      fs.writeFileSync(`${lab.cache}/${digest}.${String(content.length)}.image`, content);
+      await rejects(lab.create(lab.args({ key: `cached-${key(name)}` })), "bad-image", says);
+      assert.equal(fs.existsSync(traced), false, "qemu-img was called");
+      assert.deepEqual(lab.group.volumes(), []);
+    });
+
+  it("tells qemu-img both formats, so that it probes nothing", async () => {
+    await lab.upload("empty.qcow2", emptyQcow2());
+    const made = await lab.create(lab.args({ key: "empty.qcow2" }));
+    const calls = fs.readFileSync(traced, "utf8");
+    assert.match(calls, /^convert -p -f qcow2 -O raw -n -W -m 4 -t none -- \S+ \/dev\/\S+\n$/);
+    lab.assertZeroes(lab.device(made));
+    await provider.delete(made.id, made.outs);
+  });
+
+  it("writes an image whose content looks like another format as it is", async () => {
+    // A guest's disk may begin with anything, also with the header of another image.
+    const raw = path.join(lab.group.folder, "polyglot.raw");
+    fs.writeFileSync(raw, hostileImages["a backing file"]?.content ?? "");
+    fs.truncateSync(raw, 64 * 2 ** 20);
+    const file = path.join(lab.group.folder, "polyglot.qcow2");
+    execFileSync("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", raw, file]);
+    await lab.upload("polyglot.qcow2", fs.readFileSync(file));
+    const made = await lab.create(lab.args({ key: "polyglot.qcow2" }));
+    execFileSync("cmp", ["-n", String(64 * 2 ** 20), raw, lab.device(made)]);
+    await provider.delete(made.id, made.outs);
+  });
+
+  it("ends a tool that spends without limit", async () => {
+    const tools = process.env["PATH"]?.split(":")[0] ?? "";
+    const wrapper = fs.readFileSync(path.join(tools, "qemu-img"), "utf8");
+    fs.writeFileSync(
+      path.join(tools, "qemu-img"),
+      `#!/bin/sh\nexec perl -e 'my $all = "x" x (5 * 2**30); sleep 60'\n`,
+    );
+    try {
+      await assert.rejects(
+        lab.create(lab.args({ key: "empty.qcow2" })),
+        /could not convert the image/,
+      );
+      assert.deepEqual(lab.group.volumes(), []);
+    } finally {
+      fs.writeFileSync(path.join(tools, "qemu-img"), wrapper);
+    }
+  });
+});
