@@ -91,6 +91,15 @@ export function inactiveVolumes(
   return [...new Set(wrong.flatMap((segment) => segment.volume ?? []))].sort();
 }
 
+/**
+ * Whether a file of /etc/lvm/backup or archive is about a volume group that we made: one with our
+ * tag, on a loop device.
+ */
+export function isOurRecord(text: string, tag: string): boolean {
+  const tags = /^\ttags = \[(.*)\]$/m.exec(text)?.[1] ?? ""; // one tab: of the group, not of a volume
+  return tags.includes(`"${tag}"`) && /^\s*device = "\/dev\/loop\d+"/m.test(text);
+}
+
 /** Reads `ss -Hltnp` about one port: `minio (pid 123)`. */
 export function parsePortHolder(printed: string): string | undefined {
   const match = /users:\(\("([^"]+)",pid=(\d+)/.exec(printed);

@@ -9,7 +9,7 @@ export type StopStep =
   | { do: "removeNamespace" }
   | { do: "removeVolumeGroup" }
   | { do: "detachLoops"; loops: LoopDevice[] }
-  | { do: "removeDeviceFolder" }
+  | { do: "removeGroupTraces" }
   | { do: "removeFolders" };
 
 /** Decides how to end everything that we started; works from what is there, not from what was recorded. */
@@ -27,7 +27,7 @@ export function planStop(observed: Observed, foldersExist: boolean): StopStep[] 
     steps.push({ do: "removeVolumeGroup" });
   if (volumeGroup.loops.length > 0) steps.push({ do: "detachLoops", loops: volumeGroup.loops });
   if (volumeGroup.fileBytes !== undefined || volumeGroup.loops.length > 0)
-    steps.push({ do: "removeDeviceFolder" });
+    steps.push({ do: "removeGroupTraces" });
 
   if (objectStore.processes.length > 0)
     steps.push({ do: "endProcesses", what: "object store", processes: objectStore.processes });

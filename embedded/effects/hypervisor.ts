@@ -168,10 +168,15 @@ export async function startLibvirtDaemon(
 
 /** Waits until our libvirtd answers. @throws GroundworkError `hypervisor-silent` with the end of its log. */
 export async function awaitLibvirt(options: EmbeddedOptions): Promise<void> {
-  if ((await waitFor(() => readActiveNetworks(options), 30, 50)) !== undefined) return;
+  const outcome = await waitFor(async () => {
+    if ((await readActiveNetworks(options)) !== undefined) return "answers";
+    const processes = findProcesses(options, undefined);
+    return processes.some((process) => process.daemon === "libvirtd") ? undefined : "ended";
+  }, 30);
+  if (outcome === "answers") return;
   throw new GroundworkError({
     code: "hypervisor-silent",
-    message: `The embedded libvirtd does not answer at ${layoutOf(options).socket} after 30 s. The end of its log:\n${logTail(options, "libvirtd")}\n`,
+    message: `The embedded libvirtd ${outcome === "ended" ? "ended at once" : "does not answer after 30 s"} (${layoutOf(options).socket}). The end of its log:\n${logTail(options, "libvirtd")}\n`,
     next: "Mend what the log names; `make down` and `make up` start it afresh.",
   });
 }

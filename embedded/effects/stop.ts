@@ -9,7 +9,7 @@ import { destroyDomains, removeNamespace, removeRunFolders } from "./hypervisor.
 import { withLock } from "./lock.ts";
 import { observe, withRealHome } from "./observe.ts";
 import { endProcesses, findProcesses } from "./processes.ts";
-import { detachLoops, removeDeviceFolder, removeVolumeGroup } from "./volume-group.ts";
+import { detachLoops, removeGroupTraces, removeVolumeGroup } from "./volume-group.ts";
 
 /**
  * Ends everything that `ensureEmbedded` started and deletes its data: guests, daemons, namespace,
@@ -49,7 +49,7 @@ function describeStop(options: EmbeddedOptions, step: StopStep): string | undefi
     case "removeFolders":
       return `removing ${layoutOf(options).root}`;
     case "detachLoops":
-    case "removeDeviceFolder":
+    case "removeGroupTraces":
       return undefined;
   }
 }
@@ -70,8 +70,8 @@ async function runStop(
       return removeVolumeGroup(options, observed.volumeGroup);
     case "detachLoops":
       return detachLoops(step.loops);
-    case "removeDeviceFolder":
-      removeDeviceFolder(options);
+    case "removeGroupTraces":
+      removeGroupTraces(options);
       return;
     case "removeFolders":
       if (observed.hypervisor.owned) await removeRunFolders(options);

@@ -6,6 +6,7 @@ import {
   lstatSync,
   mkdirSync,
   openSync,
+  readFileSync,
   readdirSync,
   realpathSync,
   rmdirSync,
@@ -28,6 +29,7 @@ import type { VolumeGroupObserved } from "../core/observed.ts";
 import {
   groupOf,
   inactiveVolumes,
+  isOurRecord,
   parseLoops,
   parseSegments,
   segmentColumns,
@@ -179,7 +181,7 @@ export async function activateVolumes(
   ]);
 }
 
-/** Removes our volume group with all its volumes, and what LVM wrote down about it on this machine. */
+/** Removes our volume group with all its volumes. */
 export async function removeVolumeGroup(
   options: EmbeddedOptions,
   seen: VolumeGroupObserved,
@@ -190,11 +192,8 @@ export async function removeVolumeGroup(
   const volumes = seen.loops.filter((loop) => loop.offset !== 0).map((loop) => loop.name);
   await runScript(seen.activation, `remove volume group "${name}"`, [
     ...volumes.map((loop) => `vg_idle ${loop}`),
-    `uuid=$(${lvm("vgs", "--noheadings", "-o", "vg_uuid", name)} | tr -d ' ')`,
     `${lvm("vgremove", "-ff", "-y", name)} >&2`,
     ...physical.map((loop) => `${lvm("pvremove", "-ff", "-y", loop)} >&2`),
-    `{ grep -lF "id = \\"$uuid\\"" /etc/lvm/archive/${name}_*.vg /etc/lvm/backup/${name} 2>/dev/null || true; } |`,
-    '  while read -r file; do rm -f "$file"; done',
   ]);
 }
 
@@ -223,10 +222,21 @@ export async function detachLoops(loops: readonly LoopDevice[]): Promise<void> {
   });
 }
 
-/** Removes /dev/<volume group> with the links in it. */
-export function removeDeviceFolder(options: EmbeddedOptions): void {
-  const folder = join("/dev", checkedName("volume group", options.volumeGroup));
+/** Removes what a removed group leaves behind: its links in /dev, and LVM's own records of it. */
+export function removeGroupTraces(options: EmbeddedOptions): void {
+  const name = checkedName("volume group", options.volumeGroup);
+  for (const [records, belongs] of [
+    ["/etc/lvm/backup", (file: string) => file === name],
+    ["/etc/lvm/archive", (file: string) => /^_\d+-\d+\.vg$/.test(file.slice(name.length))],
+  ] as const)
+    for (const file of existsSync(records) ? readdirSync(records) : [])
+      if (file.startsWith(name) && belongs(file)) removeOurRecord(join(records, file));
+  const folder = join("/dev", name);
   if (!existsSync(folder) || !holdsOnlyLinks(folder)) return;
   for (const name of readdirSync(folder)) rmSync(join(folder, name));
   rmdirSync(folder);
+}
+
+function removeOurRecord(file: string): void {
+  if (isOurRecord(readFileSync(file, "utf8"), groupTag)) rmSync(file);
 }

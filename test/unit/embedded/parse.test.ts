@@ -3,6 +3,7 @@ import {
   groupOf,
   inactiveVolumes,
   isLoopback,
+  isOurRecord,
   parseLoops,
   parsePortHolder,
   parseSegments,
@@ -91,6 +92,27 @@ describe("inactiveVolumes", () => {
       assert.deepEqual(inactiveVolumes("loop", segments, [{ ...loop, ...wrong }], leads), [
         "vm1-root",
       ]);
+  });
+});
+
+describe("isOurRecord", () => {
+  const record = (groupTags: string, volumeTags: string, device: string): string =>
+    [
+      "lab {",
+      `\ttags = [${groupTags}]`,
+      `\t\t\tdevice = "${device}"\t# Hint only`,
+      `\t\t\ttags = [${volumeTags}]`,
+      "}",
+    ].join("\n");
+
+  it("knows a group with our tag on a loop device", () => {
+    assert.ok(isOurRecord(record('"x", "groundwork"', "", "/dev/loop3"), "groundwork"));
+  });
+
+  it("leaves a group of somebody else, whatever the tags of its volumes", () => {
+    assert.ok(!isOurRecord(record("", '"groundwork"', "/dev/loop3"), "groundwork"));
+    assert.ok(!isOurRecord(record('"groundwork"', "", "/dev/sda2"), "groundwork"));
+    assert.ok(!isOurRecord("", "groundwork"));
   });
 });
 

@@ -13,7 +13,7 @@ describe("planStop", () => {
       "removeNamespace",
       "removeVolumeGroup",
       "detachLoops",
-      "removeDeviceFolder",
+      "removeGroupTraces",
       "endProcesses",
       "removeFolders",
     ]);
@@ -43,6 +43,6 @@ describe("planStop", () => {
     const { fileBytes: _, ...rest } = running.volumeGroup;
     const volumeGroup = { ...rest, loops: [loop({ deleted: true })] };
     const steps = stepsOf({ ...bare, volumeGroup }, false);
-    assert.deepEqual(steps, ["detachLoops", "removeDeviceFolder"]);
+    assert.deepEqual(steps, ["detachLoops", "removeGroupTraces"]);
   });
 });
