@@ -209,12 +209,14 @@ export class VirtualMachine extends pulumi.ComponentResource {
           ...(dhcp && network.plan.reservations && { addresses: [address], hostname: name }),
         })),
         xml: {
-          xslt: pulumi.all([plan.settings, identities]).apply(([settings, seen]) =>
-            renderDomainXslt(
-              settings,
-              seen.map((network, index) => ({ mac: macs[index] ?? "", network })),
+          xslt: pulumi
+            .all([plan.settings, root.digest, identities])
+            .apply(([settings, imageDigest, seen]) =>
+              renderDomainXslt(settings, {
+                imageDigest,
+                interfaces: seen.map((network, index) => ({ mac: macs[index] ?? "", network })),
+              }),
             ),
-          ),
         },
       },
       // Name and UUID are fixed, so the old domain goes first.
@@ -232,7 +234,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         hostPublicKey: hostKey.publicKey,
         serialLogPath: this.serialLogPath,
         timeoutSeconds: args.readyTimeoutSeconds,
-        triggers: [domain.id, seedDisk.id, root.volumeUuid],
+        triggers: [domain.id, seedDisk.id, root.volumeUuid, root.digest],
       },
       { parent: this, dependsOn: domain },
     );

@@ -16,11 +16,12 @@ export interface DomainSettings {
 /** virtio-blk shows the guest 20 bytes of a disk's serial. */
 const serialLength = 20;
 
-/** What a domain's interface is attached to. */
-export interface DomainInterface {
-  mac: string;
-  /** Another text when the domain must be attached anew. */
-  network: string;
+/** What a domain is bound to: when it is something else, it takes another domain. */
+export interface DomainBindings {
+  /** Digest of the image on the root volume, which must not change below a running domain. */
+  imageDigest: string | undefined;
+  /** In order; `network` is another text when the interface must be attached anew. */
+  interfaces: readonly { mac: string; network: string }[];
 }
 
 /**
@@ -31,21 +32,25 @@ export interface DomainInterface {
  * is logged to a file. The seed is read-only. There is no screen unless asked for, and then only on
  * the loopback address.
  *
- * The interfaces are written into the metadata because the provider, when they change, changes them
- * in its state only: another stylesheet makes another domain.
+ * The bindings are written into the metadata because the provider knows nothing of images and, when
+ * an interface changes, changes it in its state only: another stylesheet makes another domain.
  */
-export function renderDomainXslt(
-  settings: DomainSettings,
-  interfaces: readonly DomainInterface[],
-): string {
-  const attached = interfaces.map(({ mac, network }) => `${mac}@${network}`).join(" ");
+export function renderDomainXslt(settings: DomainSettings, bindings: DomainBindings): string {
+  const mark = {
+    owner: settings.owner,
+    image: bindings.imageDigest ?? "",
+    interfaces: bindings.interfaces.map(({ mac, network }) => `${mac}@${network}`).join(" "),
+  };
+  const attributes = Object.entries(mark)
+    .map(([name, value]) => `${name}="${escapeTemplate(value)}"`)
+    .join(" ");
   const logPath = escapeTemplate(settings.serialLogPath);
   const templates = [
     `<xsl:template match="/domain/name">
   <xsl:copy-of select="."/>
   <uuid>${settings.uuid}</uuid>
   <metadata>
-    <groundwork:machine xmlns:groundwork="${metadataNamespace}" owner="${escapeTemplate(settings.owner)}" interfaces="${escapeTemplate(attached)}"/>
+    <groundwork:machine xmlns:groundwork="${metadataNamespace}" ${attributes}/>
   </metadata>
   <on_crash>restart</on_crash>
 </xsl:template>`,

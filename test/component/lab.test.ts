@@ -228,7 +228,7 @@ describe("a lab in an update", () => {
     assert.equal(inputs["hostPublicKey"], hostKey);
     assert.equal(inputs["address"], "192.168.150.10");
     assert.ok(isMarkedSecret(inputs["privateKey"]));
-    assert.deepEqual(inputs["triggers"], ["vm1-id", "vm1-id", "uuid-of-vm1-root"]);
+    assert.deepEqual(inputs["triggers"], ["vm1-id", "vm1-id", "uuid-of-vm1-root", "d".repeat(64)]);
   });
 
   it("replaces what has a name of its own on the host by removing the old one first", () => {

@@ -100,9 +100,12 @@ describe("renderDomainXslt", function () {
   });
 
   const plain = planDomain(wish, offer).settings;
-  const interfaces = [{ mac: "52:54:00:AA:BB:CC", network: "76d6d993" }];
+  const bindings = {
+    imageDigest: "fa4594d2",
+    interfaces: [{ mac: "52:54:00:AA:BB:CC", network: "76d6d993" }],
+  };
   const apply = (settings: DomainSettings): string =>
-    transform(renderDomainXslt(settings, interfaces), golden("domain-from-provider.xml"));
+    transform(renderDomainXslt(settings, bindings), golden("domain-from-provider.xml"));
 
   it("makes of the provider's domain what the golden file shows", () => {
     assertGolden("domain.xml", apply(plain));
@@ -141,8 +144,18 @@ describe("renderDomainXslt", function () {
   });
 
   it("makes another stylesheet when an interface is attached to something else", () => {
-    const other = [{ mac: "52:54:00:AA:BB:CC", network: "other" }];
-    assert.notEqual(renderDomainXslt(plain, interfaces), renderDomainXslt(plain, other));
+    const interfaces = [{ mac: "52:54:00:AA:BB:CC", network: "other" }];
+    assert.notEqual(
+      renderDomainXslt(plain, { ...bindings, interfaces }),
+      renderDomainXslt(plain, bindings),
+    );
+  });
+
+  it("makes another stylesheet when another image is on the root volume", () => {
+    assert.notEqual(
+      renderDomainXslt(plain, { ...bindings, imageDigest: "0b" }),
+      renderDomainXslt(plain, bindings),
+    );
   });
 
   it("writes hostile texts as they are, into attributes and elements alike", () => {
