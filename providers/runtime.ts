@@ -54,8 +54,8 @@ function call(handler: Handler, method: Exclude<Method, "configure">, args: unkn
 }
 
 function strip(properties: unknown): Properties {
-  const { __provider: _, ...rest } = (properties ?? {}) as Properties;
-  return rest;
+  const entries = Object.entries((properties ?? {}) as Properties);
+  return Object.fromEntries(entries.filter(([key]) => key !== "__provider"));
 }
 
 /** A promise that the call of `configure` settles. */

@@ -4,7 +4,7 @@ import { checkArgs, type CheckResult, type Properties } from "../handler.ts";
 import { runKeygen, runRecomment } from "./effects/ssh-keygen.ts";
 
 const schema = z.strictObject({
-  // eslint-disable-next-line no-control-regex -- a line end would split the public key file
+  // A line end would split the public key file.
   comment: z.string().regex(/^[^\x00-\x1f\x7f]*$/, "must be one line of printable characters"),
 });
 

@@ -52,14 +52,16 @@ async function waitFor(
 describe("waiting until a machine is ready", function () {
   this.timeout(120_000);
   let guest: FakeGuest;
+  let stop = (): void => undefined;
 
   before(function () {
     requireNeeds(this, ["root", "sshd"]);
   });
   beforeEach(async () => {
     guest = await FakeGuest.make();
+    stop = () => guest.remove();
   });
-  afterEach(() => guest?.remove());
+  afterEach(() => stop());
 
   it("ends when cloud-init is done", async () => {
     await guest.boot();

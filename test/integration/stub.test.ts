@@ -49,10 +49,9 @@ describe("a provider at work", function () {
     const file = `/run/netns/${namespace}`;
     guest = await FakeGuest.make({ address: "192.0.2.20", namespace: file });
     project = new PulumiProject({ GROUNDWORK_NETWORK_NAMESPACE: file });
-    const { port: _, name, ...machine } = guest.machine;
+    const { name, address, user, hostPublicKey, hypervisorUri } = guest.machine;
     const args = {
-      ...machine,
-      machine: name,
+      ...{ machine: name, address, user, hostPublicKey, hypervisorUri },
       serialLogPath: guest.file("serial.log"),
       timeoutSeconds: 120,
       triggers: [{ volume: 1 }],

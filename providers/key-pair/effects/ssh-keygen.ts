@@ -44,14 +44,14 @@ async function sshKeygen(args: string[]): Promise<void> {
   try {
     await execa("ssh-keygen", args, { stdin: "ignore" });
   } catch (error) {
-    const reason =
-      error instanceof ExecaError
-        ? tail(`${String(error.stderr ?? "")}\n${error.originalMessage ?? ""}`)
-        : String(error);
+    const missing = error instanceof ExecaError && error.code === "ENOENT";
+    const reason = error instanceof Error ? error.message : String(error);
     throw new GroundworkError({
       code: "ssh-keygen-failed",
-      message: `Cannot make an SSH key pair with ssh-keygen: ${reason.trim()}.`,
-      next: "Install the OpenSSH client (Debian: openssh-client) and run the same command again.",
+      message: `Cannot make an SSH key pair with ssh-keygen: ${missing ? "it is not installed" : tail(reason, 3)}.`,
+      next: missing
+        ? "Install the OpenSSH client (Debian: openssh-client) and run the same command again."
+        : "Mend what ssh-keygen names, then run the same command again.",
       cause: error,
     });
   }

@@ -41,7 +41,7 @@ export function parseCloudInitStatus(output: string): CloudInitStatus | undefine
     warnings: Object.entries(recoverable_errors).flatMap(([level, texts]) =>
       texts.map((text) => `${level}: ${text}`),
     ),
-    ...(stage != null && stage !== "" && { stage }),
+    ...(typeof stage === "string" && stage !== "" && { stage }),
   };
 }
 

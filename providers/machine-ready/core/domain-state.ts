@@ -24,16 +24,12 @@ export function parseDomainState(result: {
 
 /** The readable lines of a serial log, without colours and other control sequences. */
 export function renderSerialTail(log: string, lines: number): string {
-  return (
-    log
-      // eslint-disable-next-line no-control-regex -- terminal control sequences are what goes
-      .replaceAll(/\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>c])/g, "")
-      // eslint-disable-next-line no-control-regex -- and what else no terminal should get
-      .replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, "")
-      .split("\n")
-      .map((line) => line.trimEnd())
-      .filter((line) => line !== "")
-      .slice(-lines)
-      .join("\n")
-  );
+  return log
+    .replaceAll(/\x1b(?:\[[0-9;?=]*[A-Za-z]|[()][A-Za-z0-9]|[=>c])/g, "")
+    .replaceAll(/[\x00-\x08\x0b-\x1f\x7f]/g, "")
+    .split("\n")
+    .map((line) => line.trimEnd())
+    .filter((line) => line !== "")
+    .slice(-lines)
+    .join("\n");
 }

@@ -60,7 +60,7 @@ export function parseAttempt(result: {
   const offer = /no matching host key type found\. Their offer: (.*)/.exec(stderr)?.[1];
   if (offer !== undefined)
     return { kind: "wrong-host-key", fingerprint: `none of the pinned type, only ${offer.trim()}` };
-  if (/Permission denied \(/.test(stderr) && !/booting up|nologin/i.test(stderr))
+  if (stderr.includes("Permission denied (") && !/booting up|nologin/i.test(stderr))
     return { kind: "denied" };
   if (/Connection refused/i.test(stderr)) return { kind: "refused" };
   const detail = tail(stderr.replaceAll("\r", ""), 1).trim();

@@ -65,9 +65,10 @@ export async function waitUntilReady(options: WaitOptions): Promise<void> {
       progress.phase = `SSH answers, cloud-init is running (${stage})`;
     };
     let watch: Watch | undefined;
-    while (!stop.signal.aborted) {
+    const stopped = (): boolean => stop.signal.aborted;
+    while (!stopped()) {
       const sighting = await runAttempt(target, { signal: stop.signal, onStage });
-      if (stop.signal.aborted) break;
+      if (stopped()) break;
       const next = planWatch(watch, sighting, {
         now: performance.now(),
         toleranceMs: (options.toleranceSeconds ?? 30) * 1000,

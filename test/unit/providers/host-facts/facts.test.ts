@@ -6,19 +6,20 @@ import {
 } from "../../../../providers/host-facts/core/facts.ts";
 import type { HostProbe } from "../../../../providers/host-facts/core/probe.ts";
 
-const probe: HostProbe = {
+const untried: HostProbe = {
   libvirt: {
     answers: true,
     output:
       "Using library: libvirt 9.0.0\nRunning hypervisor: QEMU 7.2.22\nRunning against daemon: 9.0.1",
   },
   emulator: "/usr/bin/qemu-system-x86_64",
-  kvm: { works: true, output: "" },
   files: new Set(),
   cpus: 4,
   memoryMiB: 8000,
   memoryAvailableMiB: 6000,
 };
+const works = { works: true, output: "" };
+const probe: HostProbe = { ...untried, kvm: works };
 const broken = { works: false, output: "failed to set MSR 0x10a" };
 const args = (requestedAccelerator: HostFactsInputs["requestedAccelerator"]): HostFactsInputs => ({
   hypervisorUri: "qemu:///system",
@@ -27,14 +28,13 @@ const args = (requestedAccelerator: HostFactsInputs["requestedAccelerator"]): Ho
 
 describe("planFacts", () => {
   for (const { asked, kvm, accelerator, cpuMode, reason } of [
-    { asked: "auto", kvm: probe.kvm, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
+    { asked: "auto", kvm: works, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
     { asked: "auto", kvm: broken, accelerator: "qemu", cpuMode: "maximum", reason: broken.output },
-    { asked: "kvm", kvm: probe.kvm, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
+    { asked: "kvm", kvm: works, accelerator: "kvm", cpuMode: "host-passthrough", reason: "" },
     { asked: "qemu", kvm: undefined, accelerator: "qemu", cpuMode: "maximum", reason: "" },
   ] as const)
     it(`comes to ${accelerator} when ${asked} is asked and KVM ${kvm?.works === true ? "works" : kvm === undefined ? "was not tried" : "runs no guest"}`, () => {
-      const { kvm: _, ...rest } = probe;
-      const facts = planFacts(args(asked), kvm === undefined ? rest : { ...rest, kvm }, "hv1");
+      const facts = planFacts(args(asked), { ...untried, ...(kvm && { kvm }) }, "hv1");
       assert.equal(facts.accelerator, accelerator);
       assert.equal(facts.cpuMode, cpuMode);
       assert.equal(facts.acceleratorReason, reason);
@@ -63,7 +63,8 @@ describe("planFacts", () => {
   });
 
   it("refuses a host without QEMU", () => {
-    const { emulator: _, ...rest } = probe;
+    const { emulator, ...rest } = probe;
+    assert.ok(emulator);
     assert.throws(() => planFacts(args("auto"), rest, "hv1"), { code: "qemu-missing" });
   });
 });

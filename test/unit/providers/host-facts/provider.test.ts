@@ -27,7 +27,8 @@ describe("HostFacts", () => {
   });
 
   it("looks again when an argument changed or the facts are not whole", async () => {
-    const { cpus: _, ...incomplete } = state;
+    const { cpus, ...incomplete } = state;
+    assert.ok(cpus);
     const looks = { code: /libvirt-not-answering|qemu-missing/ };
     await assert.rejects(hostFacts.check({ ...state, requestedAccelerator: "kvm" }, args), looks);
     await assert.rejects(hostFacts.check(incomplete, args), looks);
