@@ -24,32 +24,32 @@ describe("bringing images into the object store", function () {
   this.timeout(60_000);
   let minio: TestMinio;
   let scratch: Scratch;
-  let server: http.Server;
   let site: string;
   let bucket = "";
   let good: Buffer;
   /** What the site serves by path; a function answers by itself. */
   const pages = new Map<string, Buffer | ((response: http.ServerResponse) => void)>();
   const asked: string[] = [];
+  const undos: (() => void)[] = [];
   let tests = 0;
 
   before(async function () {
     requireNeeds(this, ["minio", "qemu"]);
     minio = await startMinio();
-    server = http.createServer((request, response) => {
+    undos.push(() => minio.stop());
+    const server = http.createServer((request, response) => {
       asked.push(request.url ?? "");
       const page = pages.get(request.url ?? "");
       if (page === undefined) response.writeHead(404).end();
       else if (typeof page === "function") page(response);
       else response.end(page);
     });
+    undos.push(() => server.close().closeAllConnections());
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     site = `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`;
   });
   after(() => {
-    server?.closeAllConnections();
-    server?.close();
-    minio?.stop();
+    for (const undo of undos.reverse()) undo();
   });
 
   beforeEach(async () => {
@@ -61,7 +61,7 @@ describe("bringing images into the object store", function () {
     good = await makeQcow2("good.qcow2", "64M");
     pages.set("/good.img", good);
   });
-  afterEach(() => scratch?.remove());
+  afterEach(() => scratch.remove());
 
   async function makeQcow2(name: string, ...rest: string[]): Promise<Buffer> {
     const file = path.join(scratch.folder, name);
