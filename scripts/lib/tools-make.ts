@@ -36,10 +36,11 @@ async function make(tool: ToolName, folder: string, run: RunCommand): Promise<vo
   const product = path.join(folder, tool);
   switch (recipe.kind) {
     case "go":
-      return void (await run("go", buildArguments(recipe, product), {
+      await run("go", buildArguments(recipe, product), {
         cwd: path.join(toolSources, recipe.module),
         env: goEnvironment,
-      }));
+      });
+      return;
     case "module-file": {
       const found = await run("go", ["mod", "download", "-json", recipe.from], {
         cwd: path.join(toolSources, recipe.module),
@@ -47,10 +48,11 @@ async function make(tool: ToolName, folder: string, run: RunCommand): Promise<vo
       });
       const { Dir } = JSON.parse(found) as { Dir: string };
       fs.copyFileSync(path.join(Dir, recipe.file), product);
-      return fs.chmodSync(product, 0o755);
+      fs.chmodSync(product, 0o755);
+      return;
     }
     case "script":
-      return compileScripts(path.join(toolSources, recipe.folder), folder);
+      await compileScripts(path.join(toolSources, recipe.folder), folder);
   }
 }
 

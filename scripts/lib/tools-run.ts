@@ -50,7 +50,8 @@ export function commandRunner(
       if (line.trim() !== "") last = line.trim();
     });
     const ticking = setInterval(() => {
-      report(last === "" ? "working" : last);
+      report(last === "" ? "still at work" : last);
+      last = "";
     }, everySeconds * 1000);
     try {
       const child = execa(file, args, {

@@ -9,13 +9,17 @@ import { makeToolProject, type ToolProject } from "../support/tool-project.ts";
 describe("language host", function () {
   this.timeout(240_000);
   let project: ToolProject;
+  const cleanUps: (() => void)[] = [];
 
   before(async function () {
     requireNeeds(this, ["pulumi"]);
     project = await makeToolProject("language-host");
+    cleanUps.push(() => {
+      project.remove();
+    });
   });
   after(() => {
-    project?.remove();
+    for (const cleanUp of cleanUps) cleanUp();
   });
 
   it("runs a TypeScript program with its configuration, in preview and in update", async () => {
@@ -96,7 +100,7 @@ describe("language host", function () {
     project.program(`
       import * as fs from "node:fs";
       fs.writeFileSync(${JSON.stringify(pidFile)}, process.pid + " " + process.ppid);
-      await new Promise((resolve) => setTimeout(resolve, 60_000));
+      await new Promise((resolve) => { setTimeout(resolve, 60_000); });
     `);
     const engine = spawn(project.cli, ["preview", "--non-interactive"], {
       cwd: project.folder,
@@ -114,9 +118,11 @@ async function until(
   look: () => string | false | undefined,
   what = "the program to start",
 ): Promise<string> {
-  for (const end = Date.now() + 20_000; Date.now() < end; await sleep(50)) {
+  const end = Date.now() + 20_000;
+  while (Date.now() < end) {
     const seen = look();
     if (typeof seen === "string" && seen !== "") return seen;
+    await sleep(50);
   }
   throw new Error(`waited 20 s for ${what}`);
 }

@@ -40,6 +40,8 @@ const schema: Readonly<Record<ResourceType, Readonly<Record<string, Kind>>>> = {
   },
 };
 
+const loggings: readonly string[] = ["stdout", "stderr", "stdoutAndStderr", "none"];
+
 const required: ReadonlySet<string> = new Set(["connection", "source", "remotePath"]);
 
 /** The resource that a URN names. Throws for one that the stand-in does not have. */
@@ -103,7 +105,7 @@ function checkInput(property: string, kind: Kind, value: Value | undefined): str
     case "connection":
       return isObject(plain) && typeof plain["host"] === "string" ? undefined : "needs a host";
     case "logging":
-      return ["stdout", "stderr", "stdoutAndStderr", "none"].includes(String(plain))
+      return typeof plain === "string" && loggings.includes(plain)
         ? undefined
         : 'must be "stdout", "stderr", "stdoutAndStderr" or "none"';
     case "source":

@@ -22,14 +22,12 @@ export function buildProvider(contextFor: ContextFor, cancel: () => void): Provi
     version,
     check: async (urn: string, _olds: Values, news: Values) => {
       const { inputs, failures } = checkInputs(parseType(urn), news);
-      return { inputs, failures: [...failures] };
+      return Promise.resolve({ inputs, failures: [...failures] });
     },
     diff: async (_id: string, urn: string, olds: Values, news: Values) => {
       const changed = changedInputs(parseType(urn), olds, news);
-      return {
-        changes: changed.length > 0,
-        replaces: changed.filter((name) => name === "triggers"),
-      };
+      const replaces = changed.filter((name) => name === "triggers");
+      return Promise.resolve({ changes: changed.length > 0, replaces });
     },
     create: async (urn: string, inputs: Values) => ({
       id: buildId(urn),
@@ -51,8 +49,9 @@ export function buildProvider(contextFor: ContextFor, cancel: () => void): Provi
       const outputs = await runLocal(command, inputs, noOutputs, contextFor(""));
       return { outputs: { ...inputs, ...outputs } };
     },
-    cancel: async () => {
+    cancel: () => {
       cancel();
+      return Promise.resolve();
     },
   };
 }

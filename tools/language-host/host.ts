@@ -123,15 +123,15 @@ function readRun(request: RunRequest, engineAddress: string): ProgramRun {
     organization: request.getOrganization(),
     project: request.getProject(),
     stack: request.getStack(),
-    programDirectory: info?.getProgramDirectory() || request.getPwd(),
+    programDirectory: info?.getProgramDirectory() ?? request.getPwd(),
     workingDirectory: request.getPwd(),
     rootDirectory: info?.getRootDirectory() ?? "",
-    entryPoint: info?.getEntryPoint() || request.getProgram(),
+    entryPoint: info?.getEntryPoint() ?? request.getProgram(),
     arguments: request.getArgsList(),
     dryRun: request.getDryrun(),
     parallel: request.getParallel(),
     config: Object.fromEntries(request.getConfigMap().entries()),
     secretKeys: request.getConfigsecretkeysList(),
-    options: (info?.getOptions()?.toJavaScript() ?? {}) as Record<string, unknown>,
+    options: info?.getOptions()?.toJavaScript() ?? {},
   };
 }

@@ -43,6 +43,7 @@ const alreadyReported = 32;
  * `typescript` (default true: the SDK compiles the program by ts-node).
  */
 export function buildProgramCommand(run: ProgramRun, runScript: string): ProgramCommand {
+  const { nodeargs } = run.options;
   const flags: readonly (readonly [string, string])[] = [
     ["--monitor", run.monitorAddress],
     ["--engine", run.engineAddress],
@@ -55,7 +56,7 @@ export function buildProgramCommand(run: ProgramRun, runScript: string): Program
   ];
   return {
     arguments: [
-      ...splitArguments(String(run.options["nodeargs"] ?? "")),
+      ...splitArguments(typeof nodeargs === "string" ? nodeargs : ""),
       runScript,
       ...flags.filter(([, value]) => value !== "").map(([flag, value]) => `${flag}=${value}`),
       ...(run.dryRun ? ["--dry-run"] : []),
