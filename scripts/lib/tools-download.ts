@@ -15,6 +15,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What is asked for to find out whether this machine reaches the vendor. */
 export const pulumiDownload = `https://get.pulumi.com/releases/sdk/pulumi-v${pins.pulumi}-linux-x64.tar.gz`;
 
+/** The CLI's npm package, which downloads the CLI itself when it first runs. */
+const npmPulumi = path.resolve(import.meta.dirname, "../../node_modules/.bin/pulumi");
+
 const minioDownloads = "https://dl.min.io/server/minio/release/linux-amd64/archive";
 
 /** Tries the vendor's download of the CLI, by its head alone and for at most `seconds`. */
@@ -41,7 +44,7 @@ export async function downloadTool(
   };
   switch (tool) {
     case "pulumi":
-      await run("node_modules/.bin/pulumi", ["version"], { env: environment });
+      await run(npmPulumi, ["version"], { env: environment });
       break;
     case "terraform-bridge":
       await plugin("terraform-provider", pins.terraformBridge);
