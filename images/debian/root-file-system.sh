@@ -6,15 +6,14 @@ install_packages() {
   local listed include
   listed=$(grep -v -e '^#' -e '^$' "$here/packages.list")
   include=$(printf '%s\n' $listed "${packages[@]}" | paste -sd,)
-  date +%s >"$boot/started"
+  # One less, since mmdebstrap dates what is newer than its own start as that start.
+  echo $(($(date +%s) - 1)) >"$boot/started"
   # Not under SOURCE_DATE_EPOCH: Python would then check the hash of each module at each import.
   env --unset=SOURCE_DATE_EPOCH INITRD=No \
     mmdebstrap --mode=root --format=tar --variant=apt --architectures=amd64 \
     --aptopt='APT::Install-Recommends "false"' --aptopt='Acquire::Languages "none"' \
     --aptopt='Acquire::Retries "3"' \
-    --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
-    --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' \
-    --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-include=/usr/share/doc/*/copyright' \
+    --dpkgopt="$here/overlay/etc/dpkg/dpkg.cfg.d/90cloud-image" \
     --include="$include" \
     --essential-hook="$(printf '%q "$1" %q' "$here/hook-before" "$here")" \
     --customize-hook="$(printf '%q "$1" %q %q' "$here/hook-after" "$boot" "$epoch")" \
@@ -36,4 +35,20 @@ make_root_file_system() {
   truncate -s $((root_sectors * 512)) "$work/rootfs.img"
   mke2fs -q -t ext4 -L root -U "$(uuid root)" -m 1 \
     -E "hash_seed=$(uuid hash),lazy_itable_init=0,lazy_journal_init=0" -d "$root" "$work/rootfs.img"
+  fix_inode_times
+}
+
+# mke2fs copies times of access and change, which no tool can set, from the folder. It numbers the
+# inodes of files in one sequence after the reserved ones.
+fix_inode_times() {
+  local used
+  used=$(dumpe2fs -h "$work/rootfs.img" 2>/dev/null |
+    awk -F: '/^Inode count/ { all = $2 } /^Free inodes/ { free = $2 } END { print all - free }')
+  {
+    echo 2
+    seq 11 "$used"
+  } | awk -v epoch="$epoch" '{ for (i = 1; i <= split("atime ctime crtime", names, " "); i++)
+      print "set_inode_field <" $1 "> " names[i] " @" epoch }' >"$work/times"
+  debugfs -w -f "$work/times" "$work/rootfs.img" >/dev/null 2>"$work/errors" ||
+    { cat "$work/errors" >&2 && return 1; }
 }
