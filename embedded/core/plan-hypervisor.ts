@@ -30,7 +30,7 @@ export function planHypervisor(
       return refuse(
         "system-hypervisor-unclear",
         `Cannot tell whether this machine's libvirt (qemu:///system) can be used: ${seen.system.reason}.`,
-        "Make `virsh -c qemu:///system version` work, or stop and disable that libvirt so that one of our own is started.",
+        "Make `virsh -c qemu:///system uri` work, or stop and disable that libvirt so that one of our own is started.",
       );
     if (machine.facts?.hypervisor.kind === "system")
       return refuse(
@@ -43,7 +43,7 @@ export function planHypervisor(
     return refuse(
       "embedded-name-taken",
       `The name "${options.name}" of the embedded hypervisor belongs to ${seen.otherOwner}.`,
-      "Set another groundwork:embedded name in this stack's configuration, or run `make down` over there.",
+      `Set another groundwork:embedded name in this stack's configuration, or run \`make down\` over there (\`GROUNDWORK_HOME=${seen.otherOwner} make down\` if that checkout is gone).`,
     );
   if (seen.namespace.state === "present" && !seen.owned && seen.folders === "absent")
     return refuse(

@@ -39,7 +39,7 @@ export function planVolumeGroup(
       return refuse(
         "volume-group-of-another-home",
         `The volume group "${name}" lies in ${seen.otherFile}, which belongs to another checkout.`,
-        "Set another volumeGroup in this stack's configuration, or run `make down` over there.",
+        `Set another volumeGroup in this stack's configuration, or run \`make down\` over there (\`GROUNDWORK_HOME=${homeOf(seen.otherFile)} make down\` if that checkout is gone).`,
       );
     return { steps: [], refusals: [] };
   }
@@ -82,6 +82,11 @@ export function planVolumeGroup(
     steps.push({ part, do: "growVolumeFile", bytes, loop: whole.name });
   if (seen.inactiveVolumes.length > 0) steps.push({ part, do: "activateVolumes" });
   return { steps, refusals: [] };
+}
+
+/** The home in which a file of a volume group lies: <home>/embedded/volumes.img. */
+function homeOf(file: string): string {
+  return file.split("/").slice(0, -2).join("/");
 }
 
 /** Bytes as GiB with one decimal, rounded down. */

@@ -95,7 +95,8 @@ async function runStep(
     case "adoptNamespace":
       return hypervisor.adoptNamespace(options, step.pid);
     case "prepareLibvirt":
-      return hypervisor.prepareLibvirt(options);
+      hypervisor.prepareLibvirt(options);
+      return;
     case "startDaemon":
       return hypervisor.startLibvirtDaemon(options, step.daemon);
     case "awaitLibvirt":
@@ -105,7 +106,8 @@ async function runStep(
     case "detachLoops":
       return volumeGroup.detachLoops(step.loops);
     case "makeVolumeFile":
-      return volumeGroup.makeVolumeFile(options, step.bytes);
+      volumeGroup.makeVolumeFile(options, step.bytes);
+      return;
     case "growVolumeFile":
       return volumeGroup.growVolumeFile(options, activation, step.bytes, step.loop);
     case "attachVolumeFile":
@@ -115,7 +117,8 @@ async function runStep(
     case "activateVolumes":
       return volumeGroup.activateVolumes(options, activation);
     case "makeCredentials":
-      return objectStore.makeCredentials(options);
+      objectStore.makeCredentials(options);
+      return;
     case "startObjectStore":
       return objectStore.startObjectStore(options);
     case "makeBucket":

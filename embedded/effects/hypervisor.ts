@@ -44,7 +44,8 @@ function readFolders(etc: string): HypervisorObserved["folders"] {
 }
 
 async function readSystem(): Promise<HypervisorObserved["system"]> {
-  const result = await tryCommand("virsh", ["-c", "qemu:///system", "version"], 10);
+  // `uri` only connects; `version` would wait until a fresh daemon has tried every emulator.
+  const result = await tryCommand("virsh", ["-c", "qemu:///system", "uri"], 20);
   if (result.exitCode === 0) return { state: "answers" };
   if (result.exitCode === 127 || /No such file or directory|Connection refused/.test(result.stderr))
     return { state: "absent" };
@@ -57,7 +58,7 @@ async function readSystem(): Promise<HypervisorObserved["system"]> {
 async function readActiveNetworks(options: EmbeddedOptions): Promise<string[] | undefined> {
   const layout = layoutOf(options);
   if (!existsSync(layout.socket)) return undefined;
-  const result = await tryCommand("virsh", ["-c", layout.uri, "net-list", "--name"], 5);
+  const result = await tryCommand("virsh", ["-c", layout.uri, "net-list", "--name"], 15);
   return result.exitCode === 0
     ? result.stdout.split("\n").filter((name) => name !== "")
     : undefined;
@@ -75,6 +76,9 @@ export async function observeHypervisor(
     options,
     owned && namespace.state === "present" ? namespace.inode : undefined,
   );
+  const inUse =
+    namespace.state === "present" || (owner !== undefined && existsSync(join(owner, "embedded")));
+  const otherOwner = !owned && inUse ? owner : undefined;
   const processes = found.filter((process: Process) => process.daemon !== "minio");
   const folders = readFolders(layout.libvirt.etc);
   const ours =
@@ -86,9 +90,7 @@ export async function observeHypervisor(
     folders,
     namespace,
     owned,
-    ...(owner !== undefined &&
-      !owned &&
-      existsSync(join(owner, "embedded")) && { otherOwner: owner }),
+    ...(otherOwner !== undefined && { otherOwner }),
     processes,
     ...(activeNetworks !== undefined && { activeNetworks }),
   };
@@ -231,7 +233,8 @@ export async function removeRunFolders(options: EmbeddedOptions): Promise<void> 
   rmSync(runFolder, { recursive: true, force: true });
 }
 
-function removeWhenEmpty(folder: string): void {
+/** Removes a folder, unless somebody put something into it. */
+export function removeWhenEmpty(folder: string): void {
   try {
     rmdirSync(folder);
   } catch {

@@ -67,6 +67,7 @@ function clientFor(options: EmbeddedOptions, credentials: Credentials): Client {
     port: portOf(endpoint),
     useSSL: url.protocol === "https:",
     region,
+    retryOptions: { disableRetry: true }, // it would announce them; we wait ourselves
     ...credentials,
   });
 }

@@ -5,7 +5,12 @@ import { planStop, type StopStep } from "../core/plan-stop.ts";
 import { planEmbedded } from "../core/plan.ts";
 import type { EmbeddedOptions, Process } from "../core/types.ts";
 import { refusalError } from "./ensure.ts";
-import { destroyDomains, removeNamespace, removeRunFolders } from "./hypervisor.ts";
+import {
+  destroyDomains,
+  removeNamespace,
+  removeRunFolders,
+  removeWhenEmpty,
+} from "./hypervisor.ts";
 import { withLock } from "./lock.ts";
 import { observe, withRealHome } from "./observe.ts";
 import { endProcesses, findProcesses } from "./processes.ts";
@@ -33,7 +38,7 @@ export async function stopEmbedded(
       await runStop(options, observed, step);
     }
   });
-  if (!homeWasThere) rmSync(options.home, { recursive: true, force: true });
+  if (!homeWasThere) removeWhenEmpty(options.home); // made for the lock
 }
 
 function describeStop(options: EmbeddedOptions, step: StopStep): string | undefined {

@@ -61,7 +61,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
   let scratch: Scratch;
   let options: EmbeddedOptions;
   let uri: string;
-  let cleanUp: () => void;
+  let cleanUp: (() => void) | undefined;
   let netnsWasMounted: boolean;
 
   const ensure = (report: (line: string) => void = ignore): ReturnType<typeof ensureEmbedded> =>
@@ -202,7 +202,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
     const took = Date.now() - began;
     assert.deepEqual(processes(), before);
     assert.equal(lines.length, 3, lines.join("\n"));
-    assert.ok(took < 5_000, `${String(took)} ms`); // 0.2 s on an idle machine
+    assert.ok(took < 10_000, `${String(took)} ms`); // 0.2 s on an idle machine
   });
 
   it("lets two runs at once have the same", async () => {
@@ -344,7 +344,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
         assert.deepEqual(traces(), []);
       });
 
-    for (const milliseconds of [650, 900, 1200, 1600])
+    for (const milliseconds of [800, 1400])
       it(`after ${String(milliseconds)} ms: starts and stops`, async () => {
         const child = inOwnProcess(
           `await ensureEmbedded(${JSON.stringify(options)}, () => undefined);`,
@@ -444,7 +444,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
           [...wrapper, shown, "bash"],
         ),
       );
-      assert.deepEqual(JSON.parse(printed), { kind: "system", uri: "qemu:///system" });
+      assert.equal(printed, '{"kind":"system","uri":"qemu:///system"}\n');
       assert.deepEqual(processes(), before);
       assert.equal(virsh("net-list", "--name"), "default");
     });

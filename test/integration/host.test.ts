@@ -36,15 +36,19 @@ async function until(met: () => boolean, seconds: number): Promise<boolean> {
 describe("a host over SSH", function () {
   this.timeout(120_000);
   let sshd: TestSshd;
+  let stop: (() => void) | undefined;
   let host: Host;
 
   before(async function () {
     requireNeeds(this, ["root", "sshd"]);
     sshd = await startSshd();
+    stop = () => {
+      sshd.stop();
+    };
     host = openHost(sshd.uri);
   });
   after(() => {
-    sshd?.stop();
+    stop?.();
   });
 
   it("gives output and exit code of a script", async () => {

@@ -12,6 +12,7 @@ describe("loop activation", function () {
   this.timeout(60_000);
   let group: TestVolumeGroup;
   let name: string;
+  let remove: (() => void) | undefined;
   const vg = volumeGroupCommands("loop");
   const sh = (...lines: string[]): string =>
     execFileSync("bash", [], { input: [vg.prelude, ...lines].join("\n"), encoding: "utf8" });
@@ -34,9 +35,12 @@ describe("loop activation", function () {
     requireNeeds(this, ["root", "loop", "lvm"]);
     group = makeVolumeGroup({ sizeMiB: 512 });
     name = group.name;
+    remove = () => {
+      group.remove();
+    };
   });
   after(() => {
-    group?.remove();
+    remove?.();
   });
 
   it("makes a volume and its device, with tags", () => {

@@ -18,7 +18,7 @@ export function sshError(
   const command = `ssh ${port === undefined ? "" : `-p ${String(port)} `}${target} true`;
   const said = tail(stderr.replaceAll("\r", ""), 4).trim();
   const reason = said === "" ? "ssh gave no reason" : said.replace(/\.$/, "");
-  if (/REMOTE HOST IDENTIFICATION HAS CHANGED/.test(stderr))
+  if (stderr.includes("REMOTE HOST IDENTIFICATION HAS CHANGED"))
     return new GroundworkError({
       code: "host-key-changed",
       message: `Refused to ${purpose}: ${hostname} shows another SSH host key than the one in known_hosts. Either it was reinstalled, or somebody else answers in its place.`,
@@ -37,7 +37,7 @@ export function sshError(
       next: `Make \`${command}\` work without a question, with a key in your agent or with ?keyfile= in the URI.`,
     });
   // The client of a shared connection that breaks says nothing at all.
-  if (said === "" || (lost.test(stderr) && !/connect to host/.test(stderr)))
+  if (said === "" || (lost.test(stderr) && !stderr.includes("connect to host")))
     return new GroundworkError({
       code: "host-connection-lost",
       message: `Lost the connection to ${hostname} while trying to ${purpose}; what ran there ends with it: ${reason}.`,

@@ -67,10 +67,10 @@ export function openHost(uri: string): Host {
     });
     child.stdin.on("error", () => undefined); // the exit code tells what went wrong
     child.stdin.write(frameScript(script));
-    let timedOut = false;
+    const state = { timedOut: false };
     let killer: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => {
-      timedOut = true;
+      state.timedOut = true;
       child.stdin.end();
       killer = setTimeout(() => {
         child.kill("SIGKILL");
@@ -89,7 +89,7 @@ export function openHost(uri: string): Host {
     clearTimeout(timer);
     clearTimeout(killer);
     child.stdin.destroy();
-    if (timedOut)
+    if (state.timedOut)
       throw new GroundworkError({
         code: "command-timed-out",
         message: `Could not ${options.purpose} on ${name} within ${String(seconds)} s.`,

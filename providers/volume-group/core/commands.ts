@@ -15,7 +15,7 @@ export interface VolumeGroupCommands {
   /** `set -euo pipefail`, the environment and the functions that the fragments call. Once per script. */
   readonly prelude: string;
   /** Runs an LVM command with what this mode needs: `lvm("lvs", "-o", "lv_name", "lab")`. */
-  lvm(command: string, ...words: string[]): string;
+  readonly lvm: (command: string, ...words: string[]) => string;
   /** Creates and activates a volume. Its content is undefined: what was there before shows through. */
   create(volumeGroup: string, volume: string, bytes: number, tags?: readonly string[]): string;
   /** Makes `/dev/<volume group>/<volume>` a block device of the volume's size, whatever was there. */

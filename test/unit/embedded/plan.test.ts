@@ -7,14 +7,14 @@ import type {
   VolumeGroupObserved,
 } from "../../../embedded/core/observed.ts";
 import { factsOf, planEmbedded } from "../../../embedded/core/plan.ts";
-import { after, bare, furnished, GiB, loop, options, proc, running } from "./world.ts";
+import { after, bare, furnished, GiB, loop, options, proc, running, without } from "./world.ts";
 
-type Changes = {
+interface Changes {
   machine?: Partial<Observed["machine"]>;
   hypervisor?: Partial<HypervisorObserved>;
   volumeGroup?: Partial<VolumeGroupObserved>;
   objectStore?: Partial<ObjectStoreObserved>;
-};
+}
 
 const change = (world: Observed, changes: Changes): Observed => ({
   machine: { ...world.machine, ...changes.machine },
@@ -95,7 +95,7 @@ describe("planEmbedded for the hypervisor", () => {
 
   it("starts only the daemon that was killed", () => {
     const killed = processes.filter((one) => !daemon("libvirtd")(one));
-    const { activeNetworks: _, ...silent } = running.hypervisor;
+    const silent = without(running.hypervisor, "activeNetworks");
     const plan = planEmbedded(options, {
       ...running,
       hypervisor: { ...silent, processes: killed },
@@ -185,7 +185,7 @@ describe("planEmbedded for the volume group", () => {
   });
 
   it("goes on where a run ended between attaching the file and making the group", () => {
-    const { group: _, ...half } = group;
+    const half = without(group, "group");
     assert.deepEqual(stepsOf({ ...running, volumeGroup: half }), ["makeVolumeGroup"]);
   });
 
@@ -197,7 +197,7 @@ describe("planEmbedded for the volume group", () => {
   });
 
   it("lets go of a file that was removed while it was attached", () => {
-    const { fileBytes: _, ...removed } = group;
+    const removed = without(group, "fileBytes");
     const loops = [loop({ deleted: true }), loop({ name: "/dev/loop1", deleted: true, offset: 9 })];
     assert.deepEqual(stepsOf({ ...running, volumeGroup: { ...removed, loops } }), [
       "detachLoops",

@@ -16,6 +16,12 @@ export const options: EmbeddedOptions = {
   objectStore: { endpoint: "http://127.0.0.1:9000", bucket: "images", region: "us-east-1" },
 };
 
+/** The same without one property. */
+export function without<T extends object, K extends keyof T>(value: T, key: K): Omit<T, K> {
+  const entries = Object.entries(value).filter(([name]) => name !== key);
+  return Object.fromEntries(entries) as Omit<T, K>;
+}
+
 export const volumeFile = "/srv/lab/.groundwork/embedded/volumes.img";
 
 export const loop = (changes: Partial<LoopDevice> = {}): LoopDevice => ({
@@ -114,18 +120,18 @@ export function after(world: Observed, step: EmbeddedStep): Observed {
     ...world,
     objectStore: { ...objectStore, ...changes },
   });
-  const without = (all: readonly Process[], gone: readonly Process[]): Process[] =>
+  const remaining = (all: readonly Process[], gone: readonly Process[]): Process[] =>
     all.filter((one) => !gone.some((other) => other.pid === one.pid));
   const inode = 8;
   switch (step.do) {
     case "endProcesses":
       return step.part === "hypervisor"
         ? onHypervisor({
-            processes: without(hypervisor.processes, step.processes),
+            processes: remaining(hypervisor.processes, step.processes),
             activeNetworks: undefined,
           })
         : onObjectStore({
-            processes: without(objectStore.processes, step.processes),
+            processes: remaining(objectStore.processes, step.processes),
             answer: { state: "silent" },
           });
     case "prepareLibvirt":
