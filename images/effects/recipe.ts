@@ -4,6 +4,7 @@ import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import {
   type DebianSource,
+  type IndexTarget,
   indexTargetFormat,
   parseIndexTargets,
   parseOsRelease,
@@ -31,11 +32,21 @@ export async function digestRecipe(folder = recipeFolder): Promise<string> {
 /** The release and the mirrors of the machine's own apt. */
 export async function readDebianSource(): Promise<DebianSource> {
   const os = parseOsRelease(await fs.readFile("/etc/os-release", "utf8").catch(() => ""));
+  let targets = await readIndexTargets();
+  if (os.id === "debian" && targets.length === 0) {
+    // apt tells only of the indexes it has, and a fresh or tidied machine has none yet.
+    await execa("apt-get", ["update", "-q"], { reject: false, env: { LC_ALL: "C" } });
+    targets = await readIndexTargets();
+  }
+  return planDebianSource(os, targets);
+}
+
+async function readIndexTargets(): Promise<IndexTarget[]> {
   const listed = await execa("apt-get", ["indextargets", "--format", indexTargetFormat], {
     reject: false,
     env: { LC_ALL: "C" },
   });
-  return planDebianSource(os, parseIndexTargets(listed.stdout));
+  return parseIndexTargets(listed.stdout);
 }
 
 /** What the builder runs, and the Debian package of each. */
