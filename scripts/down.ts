@@ -7,6 +7,7 @@ import { type Context, readConfig, readContext, refreshContext } from "./lib/con
 import { type DownPlan, planDown } from "./lib/down-plan.ts";
 import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
 import { lineSplitter } from "./lib/phases.ts";
+import { pulumiLines } from "./lib/pulumi-lines.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
 import { removeHome } from "./lib/remove-home.ts";
 import { forgetStack, openStack, readStacks } from "./lib/stack.ts";
@@ -43,8 +44,13 @@ async function destroyResources(given: Context, plan: DownPlan, report: Report):
   const context = await refreshContext(given);
   const stack = await openStack(context, report);
   await settlePending(context, stack, report);
-  const output = lineSplitter(report);
-  await stack.destroy({ suppressProgress: true, onOutput: output.write, onError: output.write });
+  const output = lineSplitter(pulumiLines(report));
+  await stack.destroy({
+    suppressProgress: true,
+    suppressOutputs: true,
+    onOutput: output.write,
+    onError: output.write,
+  });
   output.end();
 }
 

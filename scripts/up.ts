@@ -7,6 +7,7 @@ import { ensureImages } from "./lib/images.ts";
 import { checkMachine } from "./lib/machine-check.ts";
 import { parseOutputs, type SshOutput } from "./lib/outputs.ts";
 import { lineSplitter, type Progress } from "./lib/phases.ts";
+import { pulumiLines } from "./lib/pulumi-lines.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
 import { openStack } from "./lib/stack.ts";
 import { renderSummary } from "./lib/summary.ts";
@@ -39,9 +40,10 @@ async function up(options: CommonOptions): Promise<void> {
   const { lab } = await progress.phase(`Stack ${context.stack}`, async () => {
     const stack = await openStack(context, progress.report);
     await settlePending(context, stack, progress.report);
-    const output = lineSplitter(progress.report);
+    const output = lineSplitter(pulumiLines(progress.report));
     const result = await stack.up({
       suppressProgress: true,
+      suppressOutputs: true,
       onOutput: output.write,
       onError: output.write,
     });

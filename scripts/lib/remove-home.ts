@@ -3,7 +3,7 @@ import * as path from "node:path";
 import { readNames } from "./files.ts";
 
 /** Everything that Groundwork puts into its home folder. */
-const ours = ["state", "passphrase", "ssh", "cache", "embedded"];
+const ours = ["state", "passphrase", "ssh", "cache", "embedded", "pools", "logs"];
 
 /**
  * Removes what is ours from the home folder, and the folder itself when nothing else is in it,
