@@ -52,7 +52,10 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
 }
 
 /** Where nobody answers, a preview goes on without knowing; an answer that is an error ends it. */
-const unreachable = ["host-unreachable", "command-timed-out", "object-store-unreachable"];
+const unreachable = [
+  ...["host-unreachable", "host-connection-lost", "command-timed-out"],
+  "object-store-unreachable",
+];
 
 /** What becomes of each argument's change stands at `diffVolume`. */
 export function diff(

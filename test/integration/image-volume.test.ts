@@ -72,7 +72,7 @@ describe("an image volume on this machine", function () {
     await remove(made);
   });
 
-  it("keeps cache and entries from other users", async () => {
+  it("keeps cache and entries from other users", () => {
     const { entries } = lab.cacheFiles();
     assert.equal(entries.length, 1);
     assert.equal(fs.statSync(lab.cache).mode & 0o7777, 0o750);

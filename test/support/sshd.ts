@@ -18,14 +18,17 @@ export interface TestSshd {
   readonly uri: string;
   /** Gives the server another host key without telling the clients. */
   rotateHostKey(): Promise<void>;
-  /** Drops every connection; the server goes on. */
+  /** Drops every connection; the server goes on, and so does what they had started, untold. */
   dropConnections(): void;
   /** Ends the server and its connections, and removes its files. */
   stop(): void;
 }
 
-/** Starts sshd. Call `requireNeeds(this, ["root", "sshd"])` before. */
-export async function startSshd(): Promise<TestSshd> {
+/**
+ * Starts sshd. Call `requireNeeds(this, ["root", "sshd"])` before.
+ * @param environment what commands on the "remote" machine find in theirs
+ */
+export async function startSshd(environment: Record<string, string> = {}): Promise<TestSshd> {
   const scratch = makeScratch("sshd");
   const { folder } = scratch;
   const port = await freePort();
@@ -46,6 +49,10 @@ export async function startSshd(): Promise<TestSshd> {
       `HostKey ${file("host_key")}`,
       `AuthorizedKeysFile ${file("authorized_keys")}`,
       ...["PidFile none", "UsePAM no", "StrictModes no", "PasswordAuthentication no"],
+      // The login shell reads no start-up files of the user who runs the tests.
+      `SetEnv ${Object.entries({ HOME: folder, ...environment })
+        .map(([name, value]) => `${name}="${value}"`)
+        .join(" ")}`,
       ...["PermitRootLogin prohibit-password", "MaxStartups 100", "MaxSessions 100"],
       "",
     ].join("\n"),
@@ -92,7 +99,7 @@ export async function startSshd(): Promise<TestSshd> {
       for (const child of execFileSync("sh", ["-c", `ps -o pid= --ppid ${String(pid)} || true`], {
         encoding: "utf8",
       }).split("\n"))
-        if (child.trim() !== "") endTree(Number(child));
+        if (child.trim() !== "") process.kill(Number(child), "SIGKILL");
     },
   };
 }

@@ -40,7 +40,7 @@ const image = z.strictObject({
   key: z
     .string()
     .max(1000)
-    // eslint-disable-next-line no-control-regex -- they have no place in a name
+
     .regex(/^[^\x00-\x1f\x7f]+$/, "must be the name of an object")
     .refine((key) => !key.split("/").some((part) => ["", ".", ".."].includes(part)), {
       error: 'must have no empty, "." or ".." part',

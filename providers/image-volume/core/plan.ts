@@ -195,7 +195,9 @@ function contentSteps(desired: DesiredVolume, observed: Observed, targetBytes: n
 }
 
 /** What takes a step back when a later one fails. Only what the run itself made is ever removed. */
-export type Undo = { kind: "removeVolume" };
+export interface Undo {
+  kind: "removeVolume";
+}
 
 /** The undo of a step, if it needs one: volumes that were there before are kept, unmarked. */
 export function undoOf(step: Step): Undo | undefined {

@@ -1,0 +1,370 @@
+import * as assert from "node:assert/strict";
+import * as fc from "fast-check";
+import { buildTags, parseTags } from "../../../../providers/image-volume/core/layout.ts";
+import type { ObservedVolume } from "../../../../providers/image-volume/core/parsers.ts";
+import {
+  type DesiredVolume,
+  type Observed,
+  plan,
+  type Step,
+  undoOf,
+} from "../../../../providers/image-volume/core/plan.ts";
+
+const gibibyte = 2 ** 30;
+const extentBytes = 4 * 2 ** 20;
+const [digest, older] = ["a".repeat(64), "b".repeat(64)];
+
+const desired: DesiredVolume = {
+  volumeGroup: "lab",
+  volumeName: "vm1-root",
+  sizeBytes: 4 * gibibyte,
+  owner: "p/s",
+  adopt: false,
+  image: { digest, bytes: 200, virtualBytes: 2 * gibibyte },
+};
+
+const volume = (
+  marks: Parameters<typeof buildTags>[0],
+  more: Partial<ObservedVolume> = {},
+): ObservedVolume => ({
+  uuid: "u-1",
+  sizeBytes: 4 * gibibyte,
+  segmentType: "linear",
+  tags: ["other=tag", ...buildTags(marks)],
+  marks,
+  users: [],
+  ...more,
+});
+
+function withoutImage({
+  volumeGroup,
+  volumeName,
+  sizeBytes,
+  owner,
+  adopt,
+}: DesiredVolume): DesiredVolume {
+  return { volumeGroup, volumeName, sizeBytes, owner, adopt };
+}
+
+const observed = (more: Partial<Observed> = {}): Observed => ({
+  group: { extentBytes, freeBytes: 100 * gibibyte },
+  cacheFreeBytes: 100 * gibibyte,
+  ...more,
+});
+
+const kinds = (want: DesiredVolume, seen: Observed): Step["kind"][] | string => {
+  const planned = plan(want, seen);
+  return planned.kind === "steps" ? planned.steps.map(({ kind }) => kind) : planned.refusal.code;
+};
+
+const populated = volume({ owner: "p/s", state: "populated", digest });
+const populate = ["populateVolume", "zeroTail", "markPopulated"] as const;
+const blank = withoutImage(desired);
+
+describe("planVolume", () => {
+  const table: [string, DesiredVolume, Observed, Step["kind"][] | string][] = [
+    [
+      "fetches, creates and populates what is not there",
+      desired,
+      observed(),
+      ["fetchImage", "createVolume", ...populate],
+    ],
+    [
+      "reuses a cache entry",
+      desired,
+      observed({ cachedBytes: 200 }),
+      ["createVolume", ...populate],
+    ],
+    [
+      "zeroes a volume without an image",
+      blank,
+      observed(),
+      ["createVolume", "zeroVolume", "markPopulated"],
+    ],
+    ["does nothing for what is as it should be", desired, observed({ volume: populated }), []],
+    [
+      "fetches nothing for a populated volume whose image left the cache",
+      desired,
+      observed({ volume: populated, cacheFreeBytes: 0 }),
+      [],
+    ],
+    [
+      "populates an interrupted volume in place",
+      desired,
+      observed({ cachedBytes: 200, volume: volume({ owner: "p/s" }) }),
+      [...populate],
+    ],
+    [
+      "unmarks before it writes another image",
+      desired,
+      observed({
+        cachedBytes: 200,
+        volume: volume({ owner: "p/s", state: "populated", digest: older }),
+      }),
+      ["unmarkVolume", ...populate],
+    ],
+    [
+      "zeroes a volume that lost its image",
+      blank,
+      observed({ volume: populated }),
+      ["unmarkVolume", "zeroVolume", "markPopulated"],
+    ],
+    [
+      "grows",
+      { ...desired, sizeBytes: 5 * gibibyte },
+      observed({ volume: populated }),
+      ["growVolume"],
+    ],
+    [
+      "goes on with a growth that was interrupted",
+      desired,
+      observed({
+        volume: volume({
+          owner: "p/s",
+          state: "populated",
+          digest,
+          growingFromBytes: 3 * gibibyte,
+        }),
+      }),
+      ["growVolume"],
+    ],
+    [
+      "grows also while a domain has it open",
+      { ...desired, sizeBytes: 5 * gibibyte },
+      observed({ volume: { ...populated, users: [{ pid: 1, command: "qemu", domain: "vm1" }] } }),
+      ["growVolume"],
+    ],
+    [
+      "takes over a volume with its content",
+      { ...desired, adopt: true },
+      observed({ volume: volume({}) }),
+      ["adoptVolume"],
+    ],
+    [
+      "leaves an adopted volume as it is",
+      { ...desired, adopt: true },
+      observed({ volume: volume({ owner: "p/s", state: "adopted", digest }) }),
+      [],
+    ],
+    [
+      "retags for an owner renamed",
+      { ...desired, owner: "p/new", formerOwner: "p/s" },
+      observed({ volume: populated }),
+      ["changeOwner"],
+    ],
+    [
+      "retags and populates an interrupted volume of an owner renamed",
+      { ...desired, owner: "p/new", formerOwner: "p/s" },
+      observed({ cachedBytes: 1, volume: volume({ owner: "p/s" }) }),
+      ["changeOwner", ...populate],
+    ],
+    [
+      "refuses where there is no volume group",
+      desired,
+      { cacheFreeBytes: 1 },
+      "volume-group-missing",
+    ],
+    ["refuses what is not ours", desired, observed({ volume: volume({}) }), "volume-not-ours"],
+    [
+      "refuses what is another stack's",
+      desired,
+      observed({ volume: volume({ owner: "p/other", state: "populated", digest }) }),
+      "volume-not-ours",
+    ],
+    [
+      "refuses to shrink",
+      { ...desired, sizeBytes: 3 * gibibyte },
+      observed({ volume: populated }),
+      "volume-shrink-refused",
+    ],
+    [
+      "refuses an image larger than the volume",
+      { ...desired, sizeBytes: gibibyte },
+      observed(),
+      "image-larger-than-volume",
+    ],
+    [
+      "refuses what the volume group has no room for",
+      desired,
+      observed({ group: { extentBytes, freeBytes: gibibyte } }),
+      "volume-group-full",
+    ],
+    [
+      "refuses to grow past the volume group",
+      { ...desired, sizeBytes: 9 * gibibyte },
+      observed({ volume: populated, group: { extentBytes, freeBytes: gibibyte } }),
+      "volume-group-full",
+    ],
+    [
+      "refuses to write while the volume is open",
+      desired,
+      observed({ volume: volume({ owner: "p/s" }, { users: [{ pid: 7, command: "dd" }] }) }),
+      "volume-in-use",
+    ],
+    [
+      "refuses a fetch that the disk has no room for",
+      desired,
+      observed({ cacheFreeBytes: 199 }),
+      "cache-disk-full",
+    ],
+  ];
+  for (const [title, want, seen, expected] of table)
+    it(title, () => {
+      assert.deepEqual(kinds(want, seen), expected);
+    });
+
+  it("takes an image exactly as large as the volume", () => {
+    const exact = { ...desired, image: { digest, bytes: 200, virtualBytes: desired.sizeBytes } };
+    assert.ok(Array.isArray(kinds(exact, observed())));
+  });
+
+  it("rounds the size up to whole extents, and then finds it right", () => {
+    const odd = { ...desired, sizeBytes: 4 * gibibyte - 1 };
+    assert.deepEqual(kinds(odd, observed({ volume: populated })), []);
+  });
+
+  it("names the domain that is in the way", () => {
+    const users = [{ pid: 7, command: "qemu-system-x86", domain: "vm1" }];
+    const planned = plan(desired, observed({ volume: volume({ owner: "p/s" }, { users }) }));
+    assert.match(
+      planned.kind === "refusal" ? planned.refusal.reason : "",
+      /domain "vm1" has it open/,
+    );
+  });
+
+  it("puts the mark last, and removes every mark before the first write", () => {
+    fc.assert(
+      fc.property(situations, ([want, seen]) => {
+        const planned = plan(want, seen);
+        if (planned.kind === "refusal") return;
+        let now = seen.volume;
+        for (const step of planned.steps) {
+          if (["populateVolume", "zeroVolume", "zeroTail"].includes(step.kind))
+            assert.equal(now?.marks.state, undefined, "wrote under a mark");
+          now = applyStep(now, step);
+        }
+      }),
+    );
+  });
+
+  it("has nothing left to do once it has been carried out", () => {
+    fc.assert(
+      fc.property(situations, ([want, seen]) => {
+        const planned = plan(want, seen);
+        if (planned.kind === "refusal") return;
+        const after = carryOut(seen, planned.steps);
+        assert.deepEqual(plan(want, after), { kind: "steps", steps: [] });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("comes to the same end when it is interrupted after any step", () => {
+    fc.assert(
+      fc.property(situations, fc.nat(), ([want, seen], where) => {
+        const planned = plan(want, seen);
+        if (planned.kind === "refusal") return;
+        const cut = planned.steps.slice(0, where % (planned.steps.length + 1));
+        const half = carryOut(seen, cut);
+        const rest = plan(want, half);
+        if (rest.kind === "refusal") assert.fail(rest.refusal.reason);
+        assert.deepEqual(plan(want, carryOut(half, rest.steps)), { kind: "steps", steps: [] });
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("never takes back what the run did not make", () => {
+    fc.assert(
+      fc.property(situations, ([want, seen]) => {
+        const planned = plan(want, seen);
+        if (planned.kind === "refusal") return;
+        const removals = planned.steps.filter((step) => undoOf(step)?.kind === "removeVolume");
+        assert.equal(removals.length, seen.volume === undefined ? 1 : 0);
+      }),
+    );
+  });
+
+  it("never touches the tags of others", () => {
+    fc.assert(
+      fc.property(situations, ([want, seen]) => {
+        const planned = plan(want, seen);
+        if (planned.kind === "refusal" || seen.volume === undefined) return;
+        assert.ok(carryOut(seen, planned.steps).volume?.tags.includes("other=tag"));
+      }),
+    );
+  });
+});
+
+/** Wants and hosts of every kind; half-made volumes, other owners, growth and full disks among them. */
+const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
+  .record({
+    gigabytes: fc.integer({ min: 1, max: 4 }),
+    adopt: fc.boolean(),
+    formerOwner: fc.option(fc.constant("p/former"), { nil: undefined }),
+    image: fc.option(fc.constantFrom(digest, older), { nil: undefined }),
+    cached: fc.boolean(),
+    there: fc.option(
+      fc.record({
+        gigabytes: fc.integer({ min: 1, max: 4 }),
+        owner: fc.constantFrom(undefined, "p/s", "p/former", "p/other"),
+        digest: fc.constantFrom(undefined, digest, older),
+        state: fc.constantFrom(undefined, "populated" as const, "adopted" as const),
+        growing: fc.boolean(),
+      }),
+      { nil: undefined },
+    ),
+  })
+  .map(({ gigabytes, adopt, formerOwner, image, cached, there }) => {
+    const want: DesiredVolume = {
+      ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt },
+      sizeBytes: gigabytes * gibibyte,
+      ...(formerOwner !== undefined && { formerOwner }),
+      ...(image !== undefined && { image: { digest: image, bytes: 9 } }),
+    };
+    const marks = {
+      ...(there?.owner !== undefined && { owner: there.owner }),
+      ...(there?.digest !== undefined && { digest: there.digest }),
+      ...(there?.state !== undefined && { state: there.state }),
+      ...(there?.growing === true && {
+        growingFromBytes: there.gigabytes * gibibyte - extentBytes,
+      }),
+    };
+    return [
+      want,
+      observed({
+        ...(cached && { cachedBytes: 9 }),
+        ...(there && { volume: volume(marks, { sizeBytes: there.gigabytes * gibibyte }) }),
+      }),
+    ];
+  });
+
+/** What a host looks like after a step: the scripts of commands.ts do this for real. */
+function applyStep(now: ObservedVolume | undefined, step: Step): ObservedVolume | undefined {
+  if (step.kind === "createVolume")
+    return {
+      ...volume({}, { sizeBytes: step.bytes }),
+      tags: step.addTags,
+      marks: parseTags(step.addTags),
+    };
+  if (now === undefined) return now;
+  const [add, remove] = [
+    "addTags" in step ? step.addTags : [],
+    "removeTags" in step ? step.removeTags : [],
+  ];
+  const tags = [...new Set([...now.tags.filter((tag) => !remove.includes(tag)), ...add])].filter(
+    (tag) => step.kind !== "growVolume" || !tag.startsWith("groundwork.growing="),
+  );
+  const sizeBytes = step.kind === "growVolume" ? step.toBytes : now.sizeBytes;
+  return { ...now, sizeBytes, tags, marks: parseTags(tags) };
+}
+
+function carryOut(seen: Observed, steps: readonly Step[]): Observed {
+  const after = steps.reduce(applyStep, seen.volume);
+  const fetched = steps.some(({ kind }) => kind === "fetchImage");
+  return {
+    ...seen,
+    ...(after && { volume: after }),
+    ...(fetched && { cachedBytes: 9 }),
+  };
+}

@@ -1,0 +1,68 @@
+import * as assert from "node:assert/strict";
+import {
+  type DesiredVolume,
+  type Observed,
+  plan,
+} from "../../../../providers/image-volume/core/plan.ts";
+import { buildSummary, digestSource } from "../../../../providers/image-volume/core/summary.ts";
+
+const digest = "a".repeat(64);
+const desired: DesiredVolume = {
+  ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt: false },
+  sizeBytes: 2 ** 30,
+  image: { digest, bytes: 200 },
+};
+const observed: Observed = {
+  group: { extentBytes: 2 ** 22, freeBytes: 2 ** 34 },
+  cacheFreeBytes: 2 ** 34,
+};
+
+describe("buildSummary", () => {
+  const summary = (want: DesiredVolume, seen: Observed): unknown =>
+    buildSummary(plan(want, seen), want, seen, "sidecar");
+
+  it("tells what a miss costs", () => {
+    assert.deepEqual(summary(desired, observed), {
+      ...{ cache: "miss", digest, digestSource: "sidecar" },
+      ...{ bytesToFetch: 200, bytesToWrite: 2 ** 30 },
+      steps: ["fetchImage", "createVolume", "populateVolume", "zeroTail", "markPopulated"],
+    });
+  });
+
+  it("tells what a hit saves", () => {
+    assert.deepEqual(summary(desired, { ...observed, cachedBytes: 200 }), {
+      ...{ cache: "hit", digest, digestSource: "sidecar" },
+      ...{ bytesToFetch: 0, bytesToWrite: 2 ** 30 },
+      steps: ["createVolume", "populateVolume", "zeroTail", "markPopulated"],
+    });
+  });
+
+  it("tells what stands in the way, and promises nothing then", () => {
+    const full = { ...observed, group: { extentBytes: 2 ** 22, freeBytes: 0 } };
+    assert.deepEqual(summary(desired, full), {
+      ...{ cache: "miss", digest, digestSource: "sidecar" },
+      obstacle: 'volume group "lab" has 0 bytes free of the 1 GiB needed',
+    });
+  });
+
+  it("counts only the new piece of a volume that grows", () => {
+    const tags = ["groundwork.owner=p/s", "groundwork.state=populated"];
+    const volume = {
+      ...{ uuid: "u", sizeBytes: 2 ** 29, segmentType: "linear", tags, users: [] },
+      marks: { owner: "p/s", state: "populated" as const, digest },
+    };
+    const { bytesToWrite, steps } = summary(desired, { ...observed, volume }) as {
+      bytesToWrite: number;
+      steps: string[];
+    };
+    assert.deepEqual({ bytesToWrite, steps }, { bytesToWrite: 2 ** 29, steps: ["growVolume"] });
+  });
+});
+
+describe("digestSource", () => {
+  it("tells a pinned digest from one that the store tells", () => {
+    assert.equal(digestSource(undefined), "none");
+    assert.equal(digestSource({}), "sidecar");
+    assert.equal(digestSource({ sha256: digest }), "pinned");
+  });
+});
