@@ -231,6 +231,7 @@ export function removeGroupTraces(options: EmbeddedOptions): void {
   ] as const)
     for (const file of existsSync(records) ? readdirSync(records) : [])
       if (file.startsWith(name) && belongs(file)) removeOurRecord(join(records, file));
+  rmSync(`/run/lock/groundwork-${name}.lock`, { force: true });
   const folder = join("/dev", name);
   if (!existsSync(folder) || !holdsOnlyLinks(folder)) return;
   for (const name of readdirSync(folder)) rmSync(join(folder, name));

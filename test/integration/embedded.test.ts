@@ -113,7 +113,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
       ip netns list | grep -w ${name} || true
       losetup --list --noheadings -O NAME,BACK-FILE | grep -F ${scratch.folder} || true
       grep -E '${name}|${scratch.folder}' /proc/self/mountinfo || true
-      ls -d /dev/${volumeGroup} /run/groundwork/${name} /run/netns/${name} 2>/dev/null || true
+      ls -d /dev/${volumeGroup} /run/lock/groundwork-${volumeGroup}.lock /run/groundwork/${name} /run/netns/${name} 2>/dev/null || true
       pvs --driverloaded n --noheadings -o pv_name,vg_name 2>/dev/null | grep -w ${volumeGroup} || true
       ls /etc/lvm/backup /etc/lvm/archive 2>/dev/null | grep -E '^${volumeGroup}(_|$)' || true
       ls -d ${options.home}/embedded 2>/dev/null || true`);
@@ -145,7 +145,6 @@ describe("the embedded hypervisor, volume group and object store", function () {
       spawnSync(process.execPath, ["--import=tsx", "--input-type=module", "-e", program], {
         stdio: ["ignore", "ignore", "inherit"],
       });
-      fs.rmSync(`/run/lock/groundwork-${options.volumeGroup}.lock`, { force: true });
       scratch.remove();
     });
   });
