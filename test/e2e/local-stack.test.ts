@@ -1,0 +1,154 @@
+import assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { openHost } from "../../providers/host/effects/host.ts";
+import {
+  renderVolumeScript,
+  volumeGroupCommands,
+} from "../../providers/volume-group/core/commands.ts";
+import { readActivation } from "../../providers/volume-group/effects/activation.ts";
+import { type CheckoutCopy, copyCheckout, type Outcome } from "../support/checkout-copy.ts";
+import {
+  editStackFile,
+  isRunning,
+  killDuringUp,
+  parseLastLine,
+  renderStackFile,
+  succeed,
+} from "../support/lab-driver.ts";
+import { compareSnapshots, readSnapshot, type Snapshot } from "../support/machine-snapshot.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { freePort } from "../support/scratch.ts";
+
+const gib = 1024 ** 3;
+const stack = "e2e";
+const name = "gwe2e";
+const machine = "e2e1";
+const volume = `${machine}-root`;
+
+interface Preview {
+  images: { volume: string; operation: string; cache: string; bytesToFetch: number }[];
+}
+
+describe("a lab from nothing to nothing", function () {
+  this.timeout(15 * 60_000);
+  this.bail(true);
+  let lab: CheckoutCopy;
+  let untouched: Snapshot;
+  let stackFile: string;
+  let sshCommand: string;
+  let hostPublicKey: string;
+
+  before(async function () {
+    requireNeeds(this, ["root", "loop", "lvm", "netns", "mountns", "qemu", "ovmf", "libvirt"]);
+    requireNeeds(this, ["minio", "pulumi", "netcat", "mkisofs", "mmdebstrap"]);
+    untouched = readSnapshot();
+    stackFile = renderStackFile({ name, machine, port: await freePort() });
+    lab = copyCheckout(stack, stackFile);
+  });
+
+  after(async () => {
+    await lab.make("down").done;
+    lab.remove();
+  });
+
+  const pulumi = (args: string): Promise<Outcome> =>
+    lab.shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+  /** Runs a command in the guest by the SSH command that `make up` printed. */
+  const inGuest = async (command: string): Promise<string> =>
+    (await succeed(lab.shell(`${sshCommand} ${JSON.stringify(command)}`))).trim();
+  const diskSize = async (): Promise<number> =>
+    Number(await inGuest("lsblk --bytes --nodeps --noheadings --output SIZE /dev/vda"));
+  const preview = async (): Promise<Preview> =>
+    parseLastLine(await succeed(lab.make("preview", "--json"))) as Preview;
+
+  it("boots a machine, and prints how to reach it", async () => {
+    const output = await succeed(lab.make("up"));
+    sshCommand = new RegExp(`ssh -F \\S+ ${machine}`).exec(output)?.[0] ?? "";
+    assert.notEqual(sshCommand, "", output);
+    assert.match(output, /192\.168\.177\.10/);
+    assert.match(output, /serial log of e2e1 +\/\S+/);
+    assert.match(output, /^Total +\d/m);
+  });
+
+  it("lets the user in, on a disk of the configured size, once cloud-init is done", async () => {
+    assert.match(await inGuest("cloud-init status"), /status: done/);
+    assert.equal(await inGuest("whoami"), "deploy");
+    assert.equal(await diskSize(), 4 * gib);
+    assert.ok(Number(await inGuest("findmnt --bytes --noheadings --output SIZE /")) > 3.5 * gib);
+    hostPublicKey = await inGuest("cat /etc/ssh/ssh_host_ed25519_key.pub");
+  });
+
+  it("has nothing to do the second time", async () => {
+    await succeed(pulumi("preview --expect-no-changes"));
+    const output = await succeed(lab.make("up"));
+    assert.doesNotMatch(output, /\d+ (created|updated|replaced|deleted)/);
+  });
+
+  it("says what runs", async () => {
+    assert.match(await succeed(lab.make("status")), /e2e1 +running +192\.168\.177\.10/);
+  });
+
+  it("grows the root volume in place", async () => {
+    const boot = await inGuest("cat /proc/sys/kernel/random/boot_id");
+    await inGuest("echo kept > ~/kept");
+    const salted = fs.readFileSync(lab.stackFile, "utf8");
+    const larger = [["machines", 0, "rootVolume", "sizeGiB"], 5] as const;
+    fs.writeFileSync(lab.stackFile, editStackFile(salted, [larger]));
+    stackFile = editStackFile(stackFile, [larger]);
+    await succeed(lab.make("up"));
+    assert.equal(await diskSize(), 5 * gib);
+    assert.equal(await inGuest("cat ~/kept"), "kept");
+    assert.equal(await inGuest("cat /proc/sys/kernel/random/boot_id"), boot);
+  });
+
+  it("shows that a volume is gone, and what it costs with and without the cache", async () => {
+    const host = openHost("qemu:///system"); // this machine
+    const commands = volumeGroupCommands(await readActivation(host));
+    await succeed(lab.shell(`virsh --quiet destroy ${machine}`));
+    await host.run(renderVolumeScript(commands, [commands.remove(name, volume)]), {
+      purpose: "remove a volume by hand",
+    });
+    const refreshed = await succeed(pulumi("refresh --yes --diff"));
+    assert.match(refreshed, new RegExp(volume));
+
+    const [hit] = (await preview()).images;
+    assert.deepEqual([hit?.volume, hit?.cache, hit?.bytesToFetch], [`${name}/${volume}`, "hit", 0]);
+    fs.rmSync(path.join(lab.home, "cache"), { recursive: true });
+    const [miss] = (await preview()).images;
+    assert.equal(miss?.cache, "miss");
+    assert.ok(miss.bytesToFetch > 50 * 1024 ** 2, String(miss.bytesToFetch));
+    assert.match(await succeed(pulumi("preview --diff")), /cache *: "miss"/);
+  });
+
+  it("goes on after pulumi was killed while it fetched, converted and waited", async () => {
+    const cache = path.join(lab.home, "cache");
+    await killDuringUp(
+      lab,
+      "an image is fetched",
+      () => fs.existsSync(cache) && fs.readdirSync(cache).some((file) => file.endsWith(".part")),
+    );
+    await killDuringUp(lab, "a volume is populated", () =>
+      isRunning("qemu-img", "convert", `/dev/${name}/`),
+    );
+    await killDuringUp(lab, "a machine boots", (output) => /e2e1: \d+ s: /.test(output));
+    await succeed(lab.make("up"));
+    assert.match(await inGuest("cloud-init status"), /status: done/);
+    assert.equal(await inGuest("cat /etc/ssh/ssh_host_ed25519_key.pub"), hostPublicKey);
+    assert.equal(await inGuest("test -e ~/kept || echo a new disk"), "a new disk");
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("leaves nothing behind", async () => {
+    await succeed(lab.make("down"));
+    assert.deepEqual(compareSnapshots(untouched, readSnapshot()), []);
+    assert.equal(fs.existsSync(lab.home), false);
+    assert.equal(fs.existsSync(`/dev/${name}`), false);
+    assert.equal(fs.readFileSync(lab.stackFile, "utf8"), stackFile);
+  });
+
+  it("has nothing to take down the second time", async () => {
+    await succeed(lab.make("down"));
+    assert.equal(fs.existsSync(lab.home), false);
+  });
+});
