@@ -3,6 +3,7 @@ export type DomainState =
   | { kind: "alive" }
   | { kind: "paused"; text: string }
   | { kind: "dead"; text: string }
+  | { kind: "panicked"; text: string }
   | { kind: "missing" }
   | { kind: "unknown" };
 
@@ -20,6 +21,14 @@ export function parseDomainState(result: {
   if (/^(shut off|crashed)/.test(text)) return { kind: "dead", text };
   if (/^(paused|pmsuspended)/.test(text)) return { kind: "paused", text };
   return { kind: "alive" };
+}
+
+/**
+ * Reads the end of a serial log: a kernel that panicked and stays so has said it last. One that
+ * booted anew since has said more.
+ */
+export function parsePanic(log: string): string | undefined {
+  return /\[ end Kernel panic - not syncing: (.*?) *\]---$/.exec(renderSerialTail(log, 1))?.[1];
 }
 
 /** The readable lines of a serial log, without colours and other control sequences. */

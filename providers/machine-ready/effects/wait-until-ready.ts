@@ -53,7 +53,7 @@ export async function waitUntilReady(options: WaitOptions): Promise<void> {
       next: "See the serial log for what it waits for, or raise readyTimeoutSeconds.",
     });
   }, timeoutSeconds * 1000);
-  const domain = watchDomain(machine, fail);
+  const domain = watchDomain(options, fail);
   const ticker = setInterval(() => {
     options.report(`${machine.name}: ${seconds()}: ${progress.phase}`);
     void domain.check();
@@ -97,9 +97,9 @@ export async function waitUntilReady(options: WaitOptions): Promise<void> {
   if (failure !== undefined) throw await explain(options, failure);
 }
 
-/** Fails as soon as the domain has ended, or has been paused for two looks. */
+/** Fails as soon as the domain has ended, its kernel has, or it has been paused for two looks. */
 function watchDomain(
-  machine: SshMachine,
+  { machine, serialLogPath }: WaitOptions,
   fail: (failure: Failure) => void,
 ): { check: () => Promise<void> } {
   let busy = false;
@@ -114,10 +114,11 @@ function watchDomain(
     check: async () => {
       if (busy) return;
       busy = true;
-      const state = await readDomainState(machine.hypervisorUri, machine.name);
+      const state = await readDomainState(machine.hypervisorUri, machine.name, serialLogPath);
       busy = false;
       if (state.kind === "missing") stopped("does not exist any more");
       if (state.kind === "dead") stopped(`does not run any more: ${state.text}`);
+      if (state.kind === "panicked") stopped(`came to a kernel panic: ${state.text}`);
       if (state.kind === "paused" && paused) stopped(`does not run: ${state.text}`);
       paused = state.kind === "paused";
     },

@@ -1,6 +1,7 @@
 import * as assert from "node:assert/strict";
 import {
   parseDomainState,
+  parsePanic,
   renderSerialTail,
 } from "../../../../providers/machine-ready/core/domain-state.ts";
 
@@ -34,5 +35,20 @@ describe("renderSerialTail", () => {
 
   it("is empty for a log without a word", () => {
     assert.equal(renderSerialTail("\r\n\u001b[0m\r\n", 5), "");
+  });
+});
+
+describe("parsePanic", () => {
+  const panic =
+    "[    9.7] Kernel panic - not syncing: VFS: Unable to mount root fs\r\n[    9.7] Call Trace:\r\n" +
+    "[    9.8] ---[ end Kernel panic - not syncing: VFS: Unable to mount root fs ]---\r\n";
+
+  it("names the panic that a kernel came to", () => {
+    assert.equal(parsePanic(panic), "VFS: Unable to mount root fs");
+  });
+
+  it("forgets a panic after which the machine booted anew", () => {
+    assert.equal(parsePanic(`${panic}Booting Debian\r\n`), undefined);
+    assert.equal(parsePanic(""), undefined);
   });
 });
