@@ -18,7 +18,7 @@ import { defaultNetwork } from "../core/plan-hypervisor.ts";
 import type { EmbeddedFacts, EmbeddedOptions, Process } from "../core/types.ts";
 import { command, tryCommand, waitFor } from "./command.ts";
 import { logTail, startDaemon } from "./daemon.ts";
-import { findProcesses } from "./processes.ts";
+import { findProcesses, hasEnded } from "./processes.ts";
 
 const namespaceFileSystem = 0x6e736673; // NSFS_MAGIC
 
@@ -172,8 +172,7 @@ export async function startLibvirtDaemon(
 export async function awaitLibvirt(options: EmbeddedOptions): Promise<void> {
   const outcome = await waitFor(async () => {
     if ((await readActiveNetworks(options)) !== undefined) return "answers";
-    const processes = findProcesses(options, undefined);
-    return processes.some((process) => process.daemon === "libvirtd") ? undefined : "ended";
+    return (await hasEnded(options, "libvirtd")) ? "ended" : undefined;
   }, 30);
   if (outcome === "answers") return;
   throw new GroundworkError({

@@ -11,7 +11,7 @@ import { isLoopback, parsePortHolder, portOf } from "../core/parse.ts";
 import type { Credentials, EmbeddedOptions } from "../core/types.ts";
 import { toolExists, tryCommand, waitFor } from "./command.ts";
 import { logTail, startDaemon } from "./daemon.ts";
-import { findProcesses } from "./processes.ts";
+import { findProcesses, hasEnded } from "./processes.ts";
 
 const credentialsSchema = z.object({ accessKey: z.string().min(1), secretKey: z.string().min(1) });
 
@@ -179,8 +179,7 @@ export async function startObjectStore(options: EmbeddedOptions): Promise<void> 
   const outcome = await waitFor(
     async () => {
       if ((await readAnswer(options, found.credentials)).state === "ready") return "ready";
-      const alive = findProcesses(options, undefined).some((process) => process.daemon === "minio");
-      return alive ? undefined : "ended";
+      return (await hasEnded(options, "minio")) ? "ended" : undefined;
     },
     30,
     100,

@@ -84,6 +84,21 @@ export function findProcesses(
   );
 }
 
+/**
+ * Whether a daemon that was started is gone. A process shows no environment, and so no mark, for a
+ * moment while it becomes another program; hence it must be missed several times.
+ */
+export async function hasEnded(
+  options: Pick<EmbeddedOptions, "home">,
+  daemon: Daemon,
+): Promise<boolean> {
+  for (let attempt = 0; attempt < 4; attempt += 1) {
+    if (findProcesses(options, undefined).some((found) => found.daemon === daemon)) return false;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  return true;
+}
+
 function alive(found: Process): boolean {
   return readStartTime(found.pid) === found.startTime;
 }
