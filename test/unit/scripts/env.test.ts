@@ -77,6 +77,7 @@ describe("scripts/env", () => {
     const first = fs.readFileSync(file, "utf8");
     assert.ok(first.length >= 40);
     assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+    assert.equal(fs.statSync(path.join(folder, ".groundwork/state")).mode & 0o777, 0o700);
     run(folder);
     assert.equal(fs.readFileSync(file, "utf8"), first);
     assert.deepEqual(fs.readdirSync(path.join(folder, ".groundwork")).sort(), [
