@@ -6,10 +6,12 @@ import type {
   AboutResponse,
   GetProgramDependenciesRequest,
   GetProgramDependenciesResponse,
+  GetRequiredPackagesRequest,
+  GetRequiredPackagesResponse,
   RunRequest,
   RunResponse,
 } from "@pulumi/pulumi/proto/language_pb.js";
-import { readDependencies } from "./dependencies.ts";
+import { readDependencies, readParameterizedPackages } from "./dependencies.ts";
 import { buildProgramCommand, interpretExit } from "./program.ts";
 import type { ProgramRun, RunOutcome } from "./program.ts";
 import { findRunScript } from "./sdk.ts";
@@ -22,8 +24,8 @@ export interface LanguageHost {
 }
 
 /**
- * The methods the engine needs to run a program. It declares no required plugins or packages: each is looked up when
- * the program first uses it, so that an SDK which is installed but unused demands no download.
+ * The methods the engine needs to run a program. Of the packages it declares only those of generated SDKs: any other
+ * is looked up when the program first uses it, so that an SDK which is installed but unused demands no download.
  */
 export function buildHost(sdk: Sdk, engineAddress: string): LanguageHost {
   const running = new Set<ChildProcess>();
@@ -42,8 +44,27 @@ export function buildHost(sdk: Sdk, engineAddress: string): LanguageHost {
       getRequiredPlugins(_call: unknown, done: sendUnaryData<unknown>) {
         done(null, new sdk.language.GetRequiredPluginsResponse());
       },
-      getRequiredPackages(_call: unknown, done: sendUnaryData<unknown>) {
-        done(null, new sdk.language.GetRequiredPackagesResponse());
+      // Where nothing is declared, the engine takes the packages of the last update's state for it, and an explicit
+      // provider changes its version with the second update.
+      getRequiredPackages(
+        call: ServerUnaryCall<GetRequiredPackagesRequest, GetRequiredPackagesResponse>,
+        done: sendUnaryData<GetRequiredPackagesResponse>,
+      ) {
+        const directory = call.request.getInfo()?.getProgramDirectory() ?? process.cwd();
+        const response = new sdk.language.GetRequiredPackagesResponse();
+        for (const { name, version, parameterization } of readParameterizedPackages(directory)) {
+          const dependency = new sdk.plugin.PackageDependency();
+          dependency.setName(name);
+          dependency.setKind("resource");
+          dependency.setVersion(version);
+          const parameters = new sdk.plugin.PackageParameterization();
+          parameters.setName(parameterization.name);
+          parameters.setVersion(parameterization.version);
+          parameters.setValue(parameterization.value);
+          dependency.setParameterization(parameters);
+          response.addPackages(dependency);
+        }
+        done(null, response);
       },
       about(
         _call: ServerUnaryCall<AboutRequest, AboutResponse>,
