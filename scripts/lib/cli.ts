@@ -28,7 +28,12 @@ export function createCommand(
 
 /** Progress on standard error where standard output is for a program to read. */
 export function progressFor({ json }: CommonOptions): Progress {
-  return createProgress(json ? process.stderr : process.stdout);
+  const setUp = Number(process.env["GROUNDWORK_SETUP_MICROSECONDS"] ?? Number.NaN) / 1e6;
+  return createProgress(
+    json ? process.stderr : process.stdout,
+    () => performance.now() / 1000,
+    Number.isNaN(setUp) ? [] : [{ title: "Set-up", seconds: setUp }],
+  );
 }
 
 /** The one paragraph for what went wrong; a stack trace only for what nobody foresaw. */

@@ -24,12 +24,14 @@ interface Terminal {
 /**
  * Progress as plain lines, which a log keeps as they are, with colours on a terminal only.
  * @param now seconds, counted from anywhere
+ * @param earlier phases that ended before this process began
  */
 export function createProgress(
   terminal: Terminal,
   now: () => number = () => performance.now() / 1000,
+  earlier: readonly Timing[] = [],
 ): Progress {
-  const timings: Timing[] = [];
+  const timings = [...earlier];
   let started = now();
   const paint = (code: number, text: string): string =>
     terminal.isTTY === true ? `\u001b[${String(code)}m${text}\u001b[0m` : text;

@@ -76,7 +76,7 @@ describe("a lab from nothing to nothing", function () {
     assert.equal(await inGuest("whoami"), "deploy");
     assert.equal(await diskSize(), 4 * gib);
     assert.ok(Number(await inGuest("findmnt --bytes --noheadings --output SIZE /")) > 3.5 * gib);
-    hostPublicKey = await inGuest("cat /etc/ssh/ssh_host_ed25519_key.pub");
+    hostPublicKey = await inGuest("sudo cat /etc/ssh/ssh_host_ed25519_key.pub");
   });
 
   it("has nothing to do the second time", async () => {
@@ -134,7 +134,7 @@ describe("a lab from nothing to nothing", function () {
     await killDuringUp(lab, "a machine boots", (output) => /e2e1: \d+ s: /.test(output));
     await succeed(lab.make("up"));
     assert.match(await inGuest("cloud-init status"), /status: done/);
-    assert.equal(await inGuest("cat /etc/ssh/ssh_host_ed25519_key.pub"), hostPublicKey);
+    assert.equal(await inGuest("sudo cat /etc/ssh/ssh_host_ed25519_key.pub"), hostPublicKey);
     assert.equal(await inGuest("test -e ~/kept || echo a new disk"), "a new disk");
     await succeed(pulumi("preview --expect-no-changes"));
   });

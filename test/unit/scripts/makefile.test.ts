@@ -1,0 +1,51 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const checkout = path.resolve(import.meta.dirname, "../../..");
+
+function make(args: readonly string[], env: Record<string, string> = {}) {
+  return spawnSync("make", args, {
+    cwd: checkout,
+    encoding: "utf8",
+    env: { PATH: process.env["PATH"] ?? "", HOME: os.homedir(), ...env },
+  });
+}
+
+describe("make", () => {
+  it("lists the targets when it is given none", () => {
+    const { stdout, status } = make([]);
+    assert.equal(status, 0);
+    for (const target of [
+      "up",
+      "preview",
+      "status",
+      "ssh",
+      "down",
+      "setup",
+      "env",
+      "test",
+      "check",
+    ])
+      assert.match(stdout, new RegExp(`^  ${target} +\\S`, "m"));
+    assert.match(stdout, /eval "\$\(make -s env\)"/);
+    assert.match(stdout, /STACK=local, out of: .*\blocal\b/);
+  });
+
+  it("prints nothing but exports for the stack that STACK selects", () => {
+    const home = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-make-"));
+    try {
+      const { stdout, stderr, status } = make(["-s", "env", "STACK=local"], {
+        GROUNDWORK_HOME: home,
+      });
+      assert.deepEqual([status, stderr], [0, ""]);
+      for (const line of stdout.trimEnd().split("\n")) assert.match(line, /^export [A-Z_]+=\S/);
+      const { stderr: refusal } = make(["-s", "env", "STACK=a b"], { GROUNDWORK_HOME: home });
+      assert.match(refusal, /Cannot use "a b" as a stack/);
+    } finally {
+      fs.rmSync(home, { recursive: true });
+    }
+  });
+});

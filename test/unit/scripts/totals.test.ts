@@ -1,0 +1,48 @@
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as os from "node:os";
+import * as path from "node:path";
+
+const checkout = path.resolve(import.meta.dirname, "../../..");
+
+/** Runs mocha as `make test` does, over a file of its own. */
+function mocha(source: string) {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-totals-"));
+  const file = path.join(folder, "some.test.cjs");
+  fs.writeFileSync(file, source);
+  try {
+    return spawnSync(process.execPath, ["node_modules/mocha/bin/mocha.js", file], {
+      cwd: checkout,
+      encoding: "utf8",
+    });
+  } finally {
+    fs.rmSync(folder, { recursive: true });
+  }
+}
+
+describe("the totals reporter", function () {
+  this.timeout(30_000);
+
+  it("ends with one line that counts what passed, failed and was skipped", () => {
+    const { stdout, status } = mocha(`
+      describe("some", () => {
+        it("passes", () => {});
+        it("passes, too", () => {});
+        it("fails", () => { throw new Error("no"); });
+        it("is skipped", function () { this.skip(); });
+      });`);
+    assert.equal(stdout.trimEnd().split("\n").at(-1), "2 passed, 1 failed, 1 skipped");
+    assert.equal(status, 1);
+  });
+
+  it("counts a hook that fails, so that its tests are not silently missing", () => {
+    const { stdout, status } = mocha(`
+      describe("some", () => {
+        before(() => { throw new Error("no"); });
+        it("never runs", () => {});
+      });`);
+    assert.equal(stdout.trimEnd().split("\n").at(-1), "0 passed, 1 failed, 0 skipped");
+    assert.notEqual(status, 0);
+  });
+});
