@@ -38,6 +38,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     const { planned, desired, observed } = await examineVolume(args, options);
     if (planned.kind === "refusal" && !planned.refusal.mayPass) throw refusalOf(args, planned);
     const plan = buildSummary(planned, desired, observed, digestSource(args.image));
+    sayLostEntry(args, olds["plan"], plan);
     return { inputs: { ...inputs, plan }, failures };
   } catch (error) {
     if (!hasCode(error, ...unreachable)) throw error;
@@ -117,11 +118,13 @@ export async function read(
   const observed = selectObserved(found.host, desired);
   const extentBytes = observed.group?.extentBytes ?? 1;
   const asRounded = Math.ceil(desired.sizeBytes / extentBytes) * extentBytes === sizeBytes;
+  const plan = buildSettledSummary(desired, observed, digestSource(args.image));
+  sayLostEntry(args, props["plan"], plan);
   const inputs = {
     ...args,
     devicePath: devicePath(volumeGroup, volumeName),
+    plan,
     sizeGiB: asRounded ? args.sizeGiB : sizeBytes / 2 ** 30,
-    plan: buildSettledSummary(desired, observed, digestSource(args.image)),
   };
   const { state, owner, digest: seen } = marks;
   const drift = {
@@ -142,6 +145,12 @@ function argumentsOf(properties: Properties): ImageVolumeArguments {
   return argumentsSchema.parse(
     Object.fromEntries(Object.entries(properties).filter(([key]) => names.includes(key))),
   );
+}
+
+/** An image that left the cache is no reason to do anything, so no diff would ever show it. */
+function sayLostEntry(args: ImageVolumeArguments, before: unknown, now: PlanSummary): void {
+  if ((before as PlanSummary | undefined)?.cache !== "hit" || now.cache !== "miss") return;
+  console.log(`${args.volumeName}: the host's cache no longer has its image (cache: "miss").`);
 }
 
 /** The digest that `check` found in this run: what preview promised is what gets done. */

@@ -193,10 +193,12 @@ export class ImageVolumeLab {
       "bash",
       [
         "-c",
-        `losetup -a | sort; find "$1" "$2" -printf '%p %s %T@ %m\n' 2>/dev/null | sort; ls /run/lock`,
+        `{ losetup -a; ls /run/lock; } | grep -F -e "$3" -e "$(basename "$2")" | sort
+          find "$1" "$2" -printf '%p %s %T@ %m\n' 2>/dev/null | sort`,
         "bash",
         this.cache,
         `/dev/${this.group.name}`,
+        this.group.folder,
       ],
       { encoding: "utf8" },
     );
@@ -214,4 +216,14 @@ export class ImageVolumeLab {
       others: locks.filter((name) => !name.endsWith(".image")),
     };
   }
+}
+
+/** Writes 128 MiB of what no test expects to read again. */
+export function fillWith0xAA(device: string): void {
+  execFileSync("bash", [
+    "-c",
+    `tr '\\0' '\\252' </dev/zero | dd of="$1" bs=1M count=128 iflag=fullblock conv=notrunc,fsync status=none`,
+    "bash",
+    device,
+  ]);
 }

@@ -1,0 +1,103 @@
+import * as fc from "fast-check";
+import { buildTags, parseTags } from "../../providers/image-volume/core/layout.ts";
+import type { ObservedVolume } from "../../providers/image-volume/core/parsers.ts";
+import type { DesiredVolume, Observed, Step } from "../../providers/image-volume/core/plan.ts";
+
+export const gibibyte = 2 ** 30;
+export const extentBytes = 4 * 2 ** 20;
+export const [digest, older] = ["a".repeat(64), "b".repeat(64)];
+
+/** A volume with these marks, of 4 GiB. */
+export const volume = (
+  marks: Parameters<typeof buildTags>[0],
+  more: Partial<ObservedVolume> = {},
+): ObservedVolume => ({
+  uuid: "u-1",
+  sizeBytes: 4 * gibibyte,
+  segmentType: "linear",
+  tags: ["other=tag", ...buildTags(marks)],
+  marks,
+  users: [],
+  ...more,
+});
+
+/** A host with room for anything. */
+export const observed = (more: Partial<Observed> = {}): Observed => ({
+  group: { extentBytes, freeBytes: 100 * gibibyte },
+  cacheFreeBytes: 100 * gibibyte,
+  ...more,
+});
+
+/** Wants and hosts of every kind; half-made volumes, other owners, growth and full disks among them. */
+export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
+  .record({
+    gigabytes: fc.integer({ min: 1, max: 4 }),
+    adopt: fc.boolean(),
+    formerOwner: fc.option(fc.constant("p/former"), { nil: undefined }),
+    image: fc.option(fc.constantFrom(digest, older), { nil: undefined }),
+    cached: fc.boolean(),
+    there: fc.option(
+      fc.record({
+        gigabytes: fc.integer({ min: 1, max: 4 }),
+        owner: fc.constantFrom(undefined, "p/s", "p/former", "p/other"),
+        digest: fc.constantFrom(undefined, digest, older),
+        state: fc.constantFrom(undefined, "populated" as const, "adopted" as const),
+        growing: fc.boolean(),
+      }),
+      { nil: undefined },
+    ),
+  })
+  .map(({ gigabytes, adopt, formerOwner, image, cached, there }) => {
+    const want: DesiredVolume = {
+      ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt },
+      sizeBytes: gigabytes * gibibyte,
+      ...(formerOwner !== undefined && { formerOwner }),
+      ...(image !== undefined && { image: { digest: image, bytes: 9 } }),
+    };
+    const marks = {
+      ...(there?.owner !== undefined && { owner: there.owner }),
+      ...(there?.digest !== undefined && { digest: there.digest }),
+      ...(there?.state !== undefined && { state: there.state }),
+      ...(there?.growing === true && {
+        growingFromBytes: there.gigabytes * gibibyte - extentBytes,
+      }),
+    };
+    return [
+      want,
+      observed({
+        ...(cached && { cachedBytes: 9 }),
+        ...(there && { volume: volume(marks, { sizeBytes: there.gigabytes * gibibyte }) }),
+      }),
+    ];
+  });
+
+/** What a host looks like after a step: the scripts of commands.ts do this for real. */
+export function applyStep(now: ObservedVolume | undefined, step: Step): ObservedVolume | undefined {
+  if (step.kind === "createVolume")
+    return {
+      ...volume({}, { sizeBytes: step.bytes }),
+      tags: step.addTags,
+      marks: parseTags(step.addTags),
+    };
+  if (now === undefined) return now;
+  const [add, remove] = [
+    "addTags" in step ? step.addTags : [],
+    "removeTags" in step ? step.removeTags : [],
+  ];
+  const tags = [...new Set([...now.tags.filter((tag) => !remove.includes(tag)), ...add])].filter(
+    (tag) => step.kind !== "growVolume" || !tag.startsWith("groundwork.growing="),
+  );
+  const sizeBytes = step.kind === "growVolume" ? step.toBytes : now.sizeBytes;
+  return { ...now, sizeBytes, tags, marks: parseTags(tags) };
+}
+
+/** What a host looks like after all these steps. */
+export function carryOut(seen: Observed, steps: readonly Step[]): Observed {
+  const after = steps.reduce(applyStep, seen.volume);
+  const fetched = steps.some(({ kind }) => kind === "fetchImage");
+  return {
+    ...seen,
+    ...(after && { volume: after }),
+    ...(fetched && { cachedBytes: 9 }),
+  };
+}
