@@ -45,7 +45,7 @@ describe("an image volume under Pulumi", function () {
 
   const device = (): string => `/dev/${lab.group.name}/${String(args["volumeName"])}`;
   const clearCache = (): void => {
-    for (const name of fs.readdirSync(lab.cache)) fs.rmSync(path.join(lab.cache, name));
+    fs.rmSync(lab.cache, { recursive: true, force: true });
   };
   const removeByHand = (): void => {
     const { group } = lab;
@@ -165,8 +165,13 @@ describe("an image volume under Pulumi", function () {
         : { bytesPerSecond: 2 ** 20 };
     const up = project.pulumi("up", "--yes", "--skip-preview");
     const partial = path.join(lab.cache, `${image.digest}.part`);
-    while (!fs.existsSync(partial) || fs.statSync(partial).size < 2 ** 20)
-      await new Promise((resolve) => setTimeout(resolve, 50));
+    const ended = up.then(({ all }) => assert.fail(`it ended before it fetched: ${all}`));
+    const fetching = async (): Promise<void> => {
+      while (!fs.existsSync(partial) || fs.statSync(partial).size < 2 ** 20)
+        await new Promise((resolve) => setTimeout(resolve, 50));
+    };
+    await Promise.race([fetching(), ended]);
+    ended.catch(() => undefined); // from here on it shall end
     for (const pid of commandLines(up.pid ?? 0)) process.kill(pid, "SIGKILL");
     await up;
     lab.front.fault = () => undefined;

@@ -1,7 +1,8 @@
 import { spawn } from "node:child_process";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
-import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
+import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
+import { forgetObservation, observeHost } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
 import {
   fillWith0xAA,
@@ -93,6 +94,18 @@ describe("an image volume on this machine", function () {
     assert.equal((await lab.update(made, args)).changed, false);
     assert.equal(lab.snapshot(), before);
     await remove(made);
+  });
+
+  it("asks host and store once for a hundred volumes", async () => {
+    const other = await lab.image();
+    forgetObservation(lab.uri);
+    lab.front.seen.length = 0;
+    const look = observeHost(lab.uri);
+    const many = Array.from({ length: 100 }, () => lab.args(other));
+    const checked = await Promise.all(many.map((args) => provider.check({}, args)));
+    assert.equal(observeHost(lab.uri), look, "the host was asked again");
+    assert.ok(checked.every(({ inputs }) => (inputs["plan"] as PlanSummary).cache === "miss"));
+    assert.equal(lab.front.seen.length, 3, "checksum, description and header");
   });
 
   it("changes nothing in preview", async () => {
