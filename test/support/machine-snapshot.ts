@@ -77,13 +77,18 @@ export function readSnapshot(): Snapshot {
   };
 }
 
+/** Other programs end and remove their files in the meantime; that is no doing of ours. */
+const mayVanish = new Set(["processes", "files"]);
+
 /** What is there after and was not before, or was and is not, as `+ loops: …` and `- loops: …`. */
 export function compareSnapshots(before: Snapshot, after: Snapshot): string[] {
+  const short = (line: string): string => (line.length > 160 ? `${line.slice(0, 160)}…` : line);
   return Object.keys(before).flatMap((kind) => {
     const [was, is] = [new Set(before[kind]), new Set(after[kind])];
+    const gone = mayVanish.has(kind) ? [] : [...was].filter((line) => !is.has(line));
     return [
-      ...[...is].filter((line) => !was.has(line)).map((line) => `+ ${kind}: ${line}`),
-      ...[...was].filter((line) => !is.has(line)).map((line) => `- ${kind}: ${line}`),
+      ...[...is].filter((line) => !was.has(line)).map((line) => `+ ${kind}: ${short(line)}`),
+      ...gone.map((line) => `- ${kind}: ${short(line)}`),
     ];
   });
 }
