@@ -42,8 +42,8 @@ async function readStackFile(file: string, stack: string): Promise<string> {
   try {
     return await fs.readFile(file, "utf8");
   } catch (cause) {
-    const names = (await fs.readdir(checkout)).flatMap((name) =>
-      name.startsWith("Pulumi.") && name.endsWith(".yaml") ? [name.slice(7, -5)] : [],
+    const names = (await fs.readdir(checkout)).flatMap(
+      (name) => /^Pulumi\.(.+)\.yaml$/.exec(name)?.[1] ?? [],
     );
     throw new GroundworkError({
       code: "unknown-stack",
