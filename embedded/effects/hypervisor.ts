@@ -1,6 +1,7 @@
 import {
   existsSync,
   mkdirSync,
+  readdirSync,
   readFileSync,
   rmdirSync,
   rmSync,
@@ -26,6 +27,18 @@ const namespaceFileSystem = 0x6e736673; // NSFS_MAGIC
 const writtenOnce = "qemu/networks/default.xml";
 
 const ownFolder = (path: string): string => join(runFolder, `.made${path.replaceAll("/", "-")}`);
+
+function readOwner(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
+}
+
+/** Every name that a home has taken, also one that its options no longer say. */
+export function readNamesOf(home: string): string[] {
+  if (!existsSync(runFolder)) return [];
+  return readdirSync(runFolder).filter(
+    (name) => !name.startsWith(".") && readOwner(layoutOf({ home, name }).owner) === home,
+  );
+}
 
 function readNamespace(file: string): HypervisorObserved["namespace"] {
   if (!existsSync(file)) return { state: "absent" };
@@ -69,7 +82,7 @@ export async function observeHypervisor(
   facts: EmbeddedFacts | undefined,
 ): Promise<HypervisorObserved> {
   const layout = layoutOf(options);
-  const owner = existsSync(layout.owner) ? readFileSync(layout.owner, "utf8") : undefined;
+  const owner = readOwner(layout.owner);
   const owned = owner === options.home;
   const namespace = readNamespace(layout.namespace);
   const found = findProcesses(

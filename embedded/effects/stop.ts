@@ -7,6 +7,7 @@ import type { EmbeddedOptions, Process } from "../core/types.ts";
 import { refusalError } from "./ensure.ts";
 import {
   destroyDomains,
+  readNamesOf,
   removeNamespace,
   removeRunFolders,
   removeWhenEmpty,
@@ -27,18 +28,29 @@ export async function stopEmbedded(
   report: (line: string) => void,
 ): Promise<void> {
   const options = withRealHome(given);
-  const layout = layoutOf(options);
   const homeWasThere = existsSync(options.home);
   await withLock(options.home, report, async () => {
     const observed = await observe(options);
     if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
-    for (const step of planStop(observed, existsSync(layout.root))) {
-      const line = describeStop(options, step);
-      if (line !== undefined) report(line);
-      await runStop(options, observed, step);
+    await stopNamed(options, observed, report);
+    for (const name of readNamesOf(options.home)) {
+      const earlier = { ...options, name }; // the name was another when it was started
+      await stopNamed(earlier, await observe(earlier), report);
     }
   });
   if (!homeWasThere) removeWhenEmpty(options.home); // made for the lock
+}
+
+async function stopNamed(
+  options: EmbeddedOptions,
+  observed: Observed,
+  report: (line: string) => void,
+): Promise<void> {
+  for (const step of planStop(observed, existsSync(layoutOf(options).root))) {
+    const line = describeStop(options, step);
+    if (line !== undefined) report(line);
+    await runStop(options, observed, step);
+  }
 }
 
 function describeStop(options: EmbeddedOptions, step: StopStep): string | undefined {

@@ -22,7 +22,7 @@ import { freePort } from "../support/scratch.ts";
 
 const gib = 1024 ** 3;
 const stack = "e2e";
-const name = "gwe2e";
+const name = `gwe2e-${process.pid.toString(36)}`; // several checkouts may be tested at once
 const machine = "e2e1";
 const volume = `${machine}-root`;
 

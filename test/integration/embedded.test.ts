@@ -448,6 +448,15 @@ describe("the embedded hypervisor, volume group and object store", function () {
       assert.equal(virsh("net-list", "--name"), "default");
     });
 
+    it("ends also what it started under an earlier name", async () => {
+      await ensure();
+      const earlier = layoutOf(options);
+      await stopEmbedded({ ...options, name: `${options.name}c` }, ignore);
+      assert.deepEqual(findProcesses(options, undefined), []);
+      for (const path of [earlier.run, earlier.namespace, earlier.root])
+        assert.equal(fs.existsSync(path), false, path);
+    });
+
     it("refuses a name and a volume group that belong to another checkout", async () => {
       await ensure();
       const other = { ...options, home: path.join(scratch.folder, "other") };

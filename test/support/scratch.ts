@@ -64,6 +64,7 @@ function sweepScratch(): void {
 }
 
 function clear(folder: string): void {
+  takeDownLab(path.join(folder, "checkout"));
   const script = `
     awk -v below="$1/" 'index($5, below) == 1 { print $5 }' /proc/self/mountinfo | sort -r |
       while read -r mount; do umount "$mount"; done
@@ -79,6 +80,20 @@ function clear(folder: string): void {
     done`;
   spawnSync("bash", ["-c", script, "bash", folder], { stdio: ["ignore", "ignore", "inherit"] });
   fs.rmSync(folder, { recursive: true, force: true });
+}
+
+/** Ends a lab that was started in a copy of the checkout and then left to itself. */
+function takeDownLab(copy: string): void {
+  if (!fs.existsSync(path.join(copy, ".groundwork"))) return;
+  const stacks = fs
+    .readdirSync(copy)
+    .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
+  for (const stack of stacks)
+    spawnSync("make", ["-s", "down", `STACK=${stack}`], {
+      cwd: copy,
+      stdio: "ignore",
+      timeout: 120_000,
+    });
 }
 
 /** A TCP port of 127.0.0.1 that nothing listened on a moment ago. */
