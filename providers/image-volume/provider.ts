@@ -149,7 +149,8 @@ function argumentsOf(properties: Properties): ImageVolumeArguments {
 
 /** An image that left the cache is no reason to do anything, so no diff would ever show it. */
 function sayLostEntry(args: ImageVolumeArguments, before: unknown, now: PlanSummary): void {
-  if ((before as PlanSummary | undefined)?.cache !== "hit" || now.cache !== "miss") return;
+  const { cache, digest } = (before ?? {}) as Partial<PlanSummary>;
+  if (cache !== "hit" || now.cache !== "miss" || digest !== now.digest) return;
   console.log(`${args.volumeName}: the host's cache no longer has its image (cache: "miss").`);
 }
 

@@ -1,18 +1,19 @@
 import { quote } from "../../host/core/script.ts";
-import {
-  devicePath,
-  renderDetectActivation,
-  renderVolumeScript,
-  type VolumeGroupCommands,
-  volumeGroupCommands,
-} from "../../volume-group/core/commands.ts";
-import { buildTags, type CacheLayout, volumeLock } from "./layout.ts";
-import type { ObservedVolume } from "./parsers.ts";
-import { type Step, undoOf } from "./plan.ts";
+import { renderDetectActivation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
+import type { CacheLayout } from "./layout.ts";
 import { headerBytes } from "./qcow2.ts";
 import { fetchLibrary, scriptLibrary } from "./script-library.ts";
 
-const tools = ["lvm", "qemu-img", "curl", "flock", "prlimit", "blkdiscard", "sha256sum"];
+const tools = [
+  "lvm",
+  "qemu-img",
+  "curl",
+  "flock",
+  "prlimit",
+  "blkdiscard",
+  "fallocate",
+  "sha256sum",
+];
 
 /** A script that tells everything about a host's volumes and cache at once; see `parseProbe`. */
 export function renderProbe(cache: CacheLayout): string {
@@ -105,194 +106,4 @@ export function renderEnsureEntry(args: {
 /** Quotes a word for a curl configuration file. */
 function curlQuote(word: string): string {
   return `"${word.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
-}
-
-export interface ApplyArguments {
-  commands: VolumeGroupCommands;
-  volumeGroup: string;
-  volumeName: string;
-  steps: readonly Step[];
-  /** What the plan saw; when the host shows something else the script changes nothing. */
-  seen: ObservedVolume | undefined;
-  /** The image to populate from; needed by `populateVolume`. */
-  image?: ImageFile;
-  /** The libvirt URI as the host itself reaches its daemon, to tell domains of a new size. */
-  libvirtUri: string;
-}
-
-export interface ImageFile {
-  digest: string;
-  entry: string;
-  virtualBytes: number;
-  /** Whether the entry's digest is not known to be right from this very run. */
-  verify: boolean;
-}
-
-/** A script that carries out a plan's steps on the volume, under a lock, marking it last. */
-export function renderApply(args: ApplyArguments): string {
-  const { commands, volumeGroup, volumeName, steps } = args;
-  const id = `${volumeGroup}/${volumeName}`;
-  const lines = steps.flatMap((step) => [
-    `# ${step.kind}`,
-    ...(undoOf(step) === undefined ? [] : [`gw_undo+=(${quote(renderUndo(step, args))})`]),
-    ...renderStep(step, args, id),
-  ]);
-  return renderVolumeScript(commands, [
-    scriptLibrary,
-    `device=${quote(devicePath(volumeGroup, volumeName))}`,
-    `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
-    ...renderExpect(args),
-    ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),
-    ...lines,
-    "gw_done=1",
-  ]);
-}
-
-/** Fails the script as `host-changed` unless the volume is what the plan saw. */
-function renderExpect(
-  args: Pick<ApplyArguments, "commands" | "volumeGroup" | "volumeName" | "seen">,
-): string[] {
-  const { commands, volumeGroup, volumeName, seen } = args;
-  const expected =
-    seen === undefined ? "" : `${seen.uuid}|${String(seen.sizeBytes)}|${seen.tags.join(",")}`;
-  const look = commands.lvm(
-    ...(["lvs", "--noheadings", "--units", "b", "--nosuffix", "--separator", "|"] as const),
-    ...["-o", "lv_uuid,lv_size,lv_tags"],
-    ...["--select", `vg_name="${volumeGroup}" && lv_name="${volumeName}"`],
-  );
-  return [
-    `seen=$(${look} | tr -d ' ')`,
-    `[ "$seen" = ${quote(expected)} ] || gw_fail host-changed "$seen"`,
-  ];
-}
-
-/** Removes the volume that the step made, which its tags tell from one that appeared meanwhile. */
-function renderUndo(step: Step, args: ApplyArguments): string {
-  const { commands, volumeGroup, volumeName } = args;
-  const tags = step.kind === "createVolume" ? step.addTags.join(",") : "";
-  const look = commands.lvm("lvs", "--noheadings", "-o", "lv_tags", `${volumeGroup}/${volumeName}`);
-  return `[ "$(${look} | tr -d ' ')" != ${quote(tags)} ] || ${commands.remove(volumeGroup, volumeName)}`;
-}
-
-function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
-  const { commands, volumeGroup, volumeName } = args;
-  const retag = (add: readonly string[], remove: readonly string[]): string[] => {
-    const words = [
-      ...remove.filter((tag) => !add.includes(tag)).flatMap((tag) => ["--deltag", tag]),
-      ...add.flatMap((tag) => ["--addtag", tag]),
-    ];
-    return words.length === 0 ? [] : [`${commands.lvm("lvchange", ...words, id)} >&2`];
-  };
-  switch (step.kind) {
-    case "fetchImage":
-      return []; // done before, by renderEnsureEntry
-    case "createVolume":
-      return [commands.create(volumeGroup, volumeName, step.bytes, step.addTags)];
-    case "adoptVolume":
-    case "changeOwner":
-    case "markPopulated":
-      return retag(step.addTags, step.removeTags);
-    case "unmarkVolume":
-      return ['gw_refuse_open "$device"', ...retag([], step.removeTags)];
-    case "growVolume": {
-      const growing = buildTags({ growingFromBytes: step.fromBytes });
-      return [
-        ...retag(growing, []),
-        commands.extend(volumeGroup, volumeName, step.toBytes),
-        // The new piece may hold what another volume left there; a guest does not see it yet.
-        `gw_zero "$device" ${String(step.fromBytes)} ${String(step.toBytes)} --force`,
-        ...retag([], growing),
-        ...renderResizeDomains(args, step.toBytes),
-      ];
-    }
-    case "populateVolume":
-      return renderPopulate(args, id);
-    case "zeroTail":
-      return [
-        `gw_zero "$device" ${String(args.image?.virtualBytes ?? 0)} ${String(step.toBytes)}`,
-        'sync -- "$device"',
-      ];
-    case "zeroVolume":
-      return [
-        'gw_refuse_open "$device"',
-        `gw_zero "$device" 0 ${String(step.toBytes)}`,
-        'sync -- "$device"',
-      ];
-  }
-}
-
-function renderResizeDomains(args: ApplyArguments, bytes: number): string[] {
-  return [
-    'gw_users "$device" | cut -f 3 | while read -r domain; do',
-    '  [ -n "$domain" ] || continue',
-    `  virsh -c ${quote(args.libvirtUri)} blockresize "$domain" "$device" ${String(bytes)}B >/dev/null ||`,
-    '    echo "@value unresized $domain"',
-    "done",
-  ];
-}
-
-/**
- * qemu-img is told both formats, so it probes nothing, and is held by limits. It writes zeroes where
- * the image has none: the volume is not assumed to be empty.
- */
-function renderPopulate(args: ApplyArguments, id: string): string[] {
-  const { image } = args;
-  if (image === undefined) throw new Error(`no image to populate ${id} from`);
-  const entry = quote(image.entry);
-  const cpuSeconds = 120 + 60 * Math.ceil(image.virtualBytes / 2 ** 30);
-  return [
-    'gw_refuse_open "$device"',
-    args.commands.assertIdle(args.volumeGroup, args.volumeName),
-    ...(image.verify
-      ? [`exec {sum}< <(sha256sum -- ${entry} | cut -c1-64)`, "verifier=$!", "gw_background+=($!)"]
-      : []),
-    [
-      `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`,
-      `qemu-img convert -p -f qcow2 -O raw -n -W -m 4 -t none -- ${entry} "$device"`,
-      "| gw_convert_progress || converted=no",
-    ].join(" "),
-    ...(image.verify
-      ? [
-          'read -r digest <&"$sum" || true',
-          `if [ "$digest" != ${image.digest} ]; then`,
-          `  mv -fT -- ${entry} ${quote(`${image.entry}.corrupt`)}`,
-          '  gw_fail cache-entry-corrupt "$digest"',
-          "fi",
-        ]
-      : []),
-    '[ "${converted-}" != no ] || vg_fail "qemu-img could not convert the image"',
-  ];
-}
-
-/** A script that removes a volume after its content, when its owner tag is the one given. */
-export function renderRemove(args: {
-  commands: VolumeGroupCommands;
-  volumeGroup: string;
-  volumeName: string;
-  seen: ObservedVolume;
-}): string {
-  const { commands, volumeGroup, volumeName, seen } = args;
-  const marks = seen.tags.filter((tag) => /^groundwork\.(state|digest)=/.test(tag));
-  const lock = quote(volumeLock(volumeGroup, volumeName));
-  return renderVolumeScript(commands, [
-    scriptLibrary,
-    `device=${quote(devicePath(volumeGroup, volumeName))}`,
-    `gw_lock ${lock} 60 'another run works on the volume'`,
-    ...renderExpect({ commands, volumeGroup, volumeName, seen }),
-    commands.activate(volumeGroup, volumeName),
-    'gw_refuse_open "$device"',
-    commands.assertIdle(volumeGroup, volumeName),
-    ...(marks.length === 0
-      ? []
-      : [
-          `${commands.lvm("lvchange", ...marks.flatMap((tag) => ["--deltag", tag]), `${volumeGroup}/${volumeName}`)} >&2`,
-        ]),
-    // A thin pool hands out zeroed blocks; any other volume's extents show what was on them.
-    ...(seen.segmentType === "thin"
-      ? []
-      : [`gw_zero "$device" 0 ${String(seen.sizeBytes)}`, 'sync -- "$device"']),
-    commands.remove(volumeGroup, volumeName),
-    `rm -f -- ${lock}`,
-    "gw_done=1",
-  ]);
 }

@@ -62,14 +62,16 @@ gw_refuse_open() { # DEVICE
   [ -z "$users" ] || gw_fail volume-in-use "$users"
 }
 
-# gw_zero DEVICE FROM TO [OPTION]: makes the bytes read as zeroes, also for whoever reads the disk
-# beneath. The kernel does it without moving data where the device can.
+# gw_zero DEVICE FROM TO [OPTION]: makes the bytes read as zeroes. Where the device can, the kernel does
+# it without moving data and gives the space back (a hole punched into a block device is promised to
+# read as zeroes, unlike what was merely discarded); else it writes zeroes.
 gw_zero() {
   local at=$2 piece said=$SECONDS
   while [ "$at" -lt "$3" ]; do
     piece=$(($3 - at))
     [ "$piece" -le 1073741824 ] || piece=1073741824
-    blkdiscard -z ${'${4:+"$4"}'} -o "$at" -l "$piece" -- "$1" >&2
+    fallocate --punch-hole -o "$at" -l "$piece" -- "$1" 2>/dev/null ||
+      blkdiscard -z ${'${4:+"$4"}'} -o "$at" -l "$piece" -- "$1" >&2
     at=$((at + piece))
     [ $((SECONDS - said)) -lt 2 ] || { echo "@progress zero $((at - $2))"; said=$SECONDS; }
   done

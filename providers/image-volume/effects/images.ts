@@ -1,7 +1,7 @@
 import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
-import type { ImageFile } from "../core/commands.ts";
+import type { ImageFile } from "../core/apply.ts";
 import { parseQcow2Header, type Qcow2Header } from "../core/qcow2.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {

@@ -1,7 +1,7 @@
 import type { GroundworkError } from "../../errors.ts";
 import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageVolumeArguments } from "../core/arguments.ts";
-import { type ImageFile, renderApply, renderRemove } from "../core/commands.ts";
+import { type ImageFile, renderApply, renderRemove } from "../core/apply.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
 import { volumeId } from "../core/layout.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";

@@ -1,0 +1,158 @@
+import * as assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import {
+  type ApplyArguments,
+  renderApply,
+  renderRemove,
+} from "../../../../providers/image-volume/core/apply.ts";
+import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
+import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
+
+const cache = cacheLayout("/var/lib/groundwork/cache");
+const digest = "a".repeat(64);
+const seen = {
+  uuid: "u-1",
+  sizeBytes: 4096,
+  segmentType: "linear",
+  tags: ["other=tag", "groundwork.owner=p/s", "groundwork.state=populated"],
+  marks: { owner: "p/s", state: "populated" as const },
+  users: [],
+};
+
+const apply = (more: Partial<ApplyArguments> = {}): string =>
+  renderApply({
+    commands: volumeGroupCommands("device-mapper"),
+    volumeGroup: "lab",
+    volumeName: "vm1-root",
+    steps: [
+      { kind: "createVolume", bytes: 4096, addTags: ["groundwork.owner=p/s"] },
+      { kind: "populateVolume", digest },
+      { kind: "zeroTail", toBytes: 4096 },
+      { kind: "markPopulated", addTags: ["groundwork.state=populated"], removeTags: [] },
+    ],
+    seen: undefined,
+    image: { digest, entry: cache.entry(digest, 100), virtualBytes: 2048, verify: true },
+    libvirtUri: "qemu:///system",
+    ...more,
+  });
+
+const assertBash = (script: string): void => {
+  const { status, stderr } = spawnSync("bash", ["-n"], { input: script, encoding: "utf8" });
+  assert.equal(status, 0, stderr);
+};
+
+/** Where each of the texts stands; fails unless they come in this order. */
+const assertOrder = (script: string, ...texts: string[]): void => {
+  const body = script.slice(script.indexOf("\ngw_lock "));
+  const places = texts.map((text) => body.indexOf(text));
+  assert.ok(!places.includes(-1), `missing: ${texts[places.indexOf(-1)] ?? ""}`);
+  assert.deepEqual(
+    places,
+    [...places].sort((one, other) => one - other),
+  );
+};
+
+describe("renderApply", () => {
+  for (const activation of ["loop", "device-mapper"] as const)
+    it(`is bash, with ${activation}`, () => {
+      assertBash(apply({ commands: volumeGroupCommands(activation) }));
+    });
+
+  it("looks under the lock, then makes, writes, zeroes and marks", () => {
+    assertOrder(
+      apply(),
+      "gw_lock ",
+      "gw_fail host-changed",
+      "vg_create",
+      "gw_refuse_open",
+      "qemu-img convert",
+      "gw_fail cache-entry-corrupt",
+      'gw_zero "$device" 2048 4096',
+      "--addtag groundwork.state=populated",
+      "gw_done=1",
+    );
+  });
+
+  it("undoes what it makes, and nothing that was there", () => {
+    assert.match(apply(), /^gw_undo\+=\(/m);
+    assert.doesNotMatch(
+      apply({ seen, steps: [{ kind: "populateVolume", digest }] }),
+      /^gw_undo\+=/m,
+    );
+  });
+
+  it("does not read an image again that was verified in this run", () => {
+    const image = { digest, entry: cache.entry(digest, 100), virtualBytes: 2048, verify: false };
+    assert.doesNotMatch(apply({ image }), /sha256sum --/);
+  });
+
+  it("marks a growth before it begins, and zeroes the new piece before a guest is told", () => {
+    assertOrder(
+      apply({ seen, steps: [{ kind: "growVolume", fromBytes: 4096, toBytes: 8192 }] }),
+      "--addtag groundwork.growing=4096",
+      "vg_extend",
+      'gw_zero "$device" 4096 8192',
+      "--deltag groundwork.growing=4096",
+      "blockresize",
+    );
+  });
+
+  it("changes tags in one go, and never removes one that it adds", () => {
+    const script = apply({
+      seen,
+      steps: [
+        {
+          kind: "adoptVolume",
+          addTags: ["groundwork.owner=p/s"],
+          removeTags: ["groundwork.owner=p/s", "groundwork.state=populated"],
+        },
+      ],
+    });
+    assert.match(
+      script,
+      /^vg_lvm lvchange --deltag groundwork\.state=populated --addtag groundwork\.owner=p\/s lab\/vm1-root/m,
+    );
+  });
+
+  for (const volumeName of ["a;b", "$(id)", "-x", "..", "a b"])
+    it(`refuses the name ${JSON.stringify(volumeName)}`, () => {
+      assert.throws(() => apply({ volumeName }), { code: "bad-volume-name" });
+    });
+});
+
+describe("renderRemove", () => {
+  const script = renderRemove({
+    commands: volumeGroupCommands("loop"),
+    volumeGroup: "lab",
+    volumeName: "vm1-root",
+    seen,
+  });
+
+  it("is bash", () => {
+    assertBash(script);
+  });
+
+  it("unmarks, zeroes, then removes", () => {
+    assertOrder(
+      script,
+      "gw_refuse_open",
+      "--deltag groundwork.state=populated",
+      'gw_zero "$device" 0 4096',
+      "vg_remove",
+    );
+  });
+
+  it("keeps the owner's tag to the end, so that an interrupted removal can go on", () => {
+    assert.doesNotMatch(script, /--deltag groundwork\.owner/);
+  });
+
+  it("zeroes no thin volume, whose pool hands out zeroes", () => {
+    const thin = renderRemove({
+      commands: volumeGroupCommands("device-mapper"),
+      volumeGroup: "lab",
+      volumeName: "vm1-root",
+      seen: { ...seen, segmentType: "thin" },
+    });
+    assert.doesNotMatch(thin, /^gw_zero /m);
+  });
+});
