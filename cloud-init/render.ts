@@ -5,7 +5,15 @@ import { stringify } from "yaml";
 export interface SeedInterface {
   mac: string;
   /** `dhcp`, or the address with its prefix length, such as `192.168.150.10/24`. */
-  address: "dhcp" | { cidr: string; gateway?: string; nameservers: readonly string[] };
+  address:
+    | "dhcp"
+    | {
+        cidr: string;
+        gateway?: string;
+        nameservers: readonly string[];
+        /** Whether to listen for IPv6 routers; where there is none, that costs 12 s at boot. */
+        routerAdvertisements: boolean;
+      };
   /** DNS search domain. */
   domain?: string;
 }
@@ -105,10 +113,11 @@ function renderEthernet(each: SeedInterface, index: number): Record<string, unkn
       dhcp4: true,
       ...(index > 0 && { "dhcp4-overrides": { "use-routes": false } }),
     };
-  const { cidr, gateway, nameservers } = each.address;
+  const { cidr, gateway, nameservers, routerAdvertisements } = each.address;
   return {
     ...base,
     dhcp4: false,
+    ...(!routerAdvertisements && { "accept-ra": false }),
     addresses: [cidr],
     ...(index === 0 && gateway !== undefined && { routes: [{ to: "0.0.0.0/0", via: gateway }] }),
     ...(nameservers.length > 0 && {

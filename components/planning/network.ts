@@ -23,19 +23,23 @@ export interface NetworkPlan {
   domain?: string;
   /** Whether libvirt's DHCP server can be asked for a reservation. */
   reservations: boolean;
+  /** Whether somebody may announce IPv6 routers on it. */
+  routerAdvertisements: boolean;
 }
 
 /** Fills in what the configuration leaves open: libvirt's host address is gateway and name server. */
 export function planNetwork(wish: NetworkWish): NetworkPlan {
   const subnet = requireCidr(wish.cidr);
   const gateway = wish.gateway ?? (wish.mode === "bridge" ? undefined : gatewayOf(subnet));
+  // The others are not ours: they get no reservations, and may carry IPv6.
+  const ours = wish.mode === "nat" || wish.mode === "route";
   return {
     prefix: subnet.prefix,
     ...(gateway !== undefined && { gateway }),
     nameservers: wish.nameservers ?? (gateway === undefined ? [] : [gateway]),
     ...(wish.domain !== undefined && { domain: wish.domain }),
-    // Networks that are not ours get none.
-    reservations: (wish.mode === "nat" || wish.mode === "route") && wish.dhcp,
+    reservations: ours && wish.dhcp,
+    routerAdvertisements: !ours,
   };
 }
 
@@ -52,6 +56,7 @@ export function planInterface(
           cidr: `${attachment.address}/${String(plan.prefix)}`,
           ...(plan.gateway !== undefined && { gateway: plan.gateway }),
           nameservers: plan.nameservers,
+          routerAdvertisements: plan.routerAdvertisements,
         },
     ...(plan.domain !== undefined && { domain: plan.domain }),
   };

@@ -1,3 +1,4 @@
+import { spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
@@ -181,13 +182,27 @@ export async function startLibvirtDaemon(
   ]);
 }
 
+/**
+ * The first question about guests has libvirt try every emulator, which takes it seconds. Asking it
+ * now, and waiting for no answer, has it done by the time that somebody needs one.
+ */
+function warmCapabilities(options: EmbeddedOptions): void {
+  const words = ["-c", layoutOf(options).uri, "capabilities"];
+  const child = spawn("virsh", words, { cwd: "/", detached: true, stdio: "ignore" });
+  child.on("error", () => undefined); // then it is somebody else who waits
+  child.unref();
+}
+
 /** Waits until our libvirtd answers. @throws GroundworkError `hypervisor-silent` with the end of its log. */
 export async function awaitLibvirt(options: EmbeddedOptions): Promise<void> {
   const outcome = await waitFor(async () => {
     if ((await readActiveNetworks(options)) !== undefined) return "answers";
     return (await hasEnded(options, "libvirtd")) ? "ended" : undefined;
   }, 30);
-  if (outcome === "answers") return;
+  if (outcome === "answers") {
+    warmCapabilities(options);
+    return;
+  }
   throw new GroundworkError({
     code: "hypervisor-silent",
     message: `The embedded libvirtd ${outcome === "ended" ? "ended at once" : "does not answer after 30 s"} (${layoutOf(options).socket}). The end of its log:\n${logTail(options, "libvirtd")}\n`,

@@ -15,7 +15,7 @@ import {
   planOrphans,
   planPending,
 } from "./recover-plan.ts";
-import { runPulumi } from "./stack.ts";
+import { mayBeInterrupted, runPulumi } from "./stack.ts";
 import { runVirsh } from "./virsh.ts";
 
 type Report = (line: string) => void;
@@ -116,6 +116,7 @@ export async function settlePending(
   stack: automation.Stack,
   report: Report,
 ): Promise<void> {
+  if (!(await mayBeInterrupted(context))) return;
   const exported = await runPulumi(context, ["stack", "export", "--stack", context.stack]);
   const plan = planPending(exportSchema.parse(JSON.parse(exported)));
   if (plan === undefined) return;

@@ -2,6 +2,7 @@ import { automation } from "@pulumi/pulumi";
 import { execa } from "execa";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
+import { z } from "zod";
 import { GroundworkError, tail } from "../../providers/errors.ts";
 import { type Context, project } from "./context.ts";
 import { readNames } from "./files.ts";
@@ -29,6 +30,26 @@ function checkpoints(context: Context): string {
   return path.join(context.home, "state", ".pulumi", "stacks", project);
 }
 
+const checkpointSchema = z.object({
+  checkpoint: z.object({
+    latest: z.object({ pending_operations: z.array(z.unknown()).optional() }).optional(),
+  }),
+});
+
+/** Whether the state may list operations under way; the CLI would take half a second to tell. */
+export async function mayBeInterrupted(context: Context): Promise<boolean> {
+  try {
+    const text = await fs.readFile(
+      path.join(checkpoints(context), `${context.stack}.json`),
+      "utf8",
+    );
+    const { latest } = checkpointSchema.parse(JSON.parse(text)).checkpoint;
+    return (latest?.pending_operations ?? []).length > 0;
+  } catch {
+    return true; // the CLI knows what to say of a file like this
+  }
+}
+
 /** The stacks in the backend of this checkout, without asking the CLI. */
 export async function readStacks(context: Context): Promise<string[]> {
   const names = (await readNames(checkpoints(context))) ?? [];
@@ -42,7 +63,9 @@ export async function openStack(
 ): Promise<automation.Stack> {
   const pulumiCommand = await openPulumiCommand(pulumiRoot(context.environment), say);
   const before = await fs.readFile(context.stackFile, "utf8");
-  const stack = await automation.LocalWorkspace.createOrSelectStack(
+  const known = (await readStacks(context)).includes(context.stack);
+  const open = known ? "selectStack" : "createStack";
+  const stack = await automation.LocalWorkspace[open](
     { stackName: context.stack, workDir: context.checkout },
     { pulumiCommand, envVars: context.environment },
   );

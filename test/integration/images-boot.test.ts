@@ -148,7 +148,17 @@ async function makeSeed(
     ...{ hostname: "image-test", user: "deploy", authorizedKeys: [userKey], hostPublicKey },
     ...{ packages: [], files: [], guestAgent: true },
     commands: ["systemctl is-active ssh > /run/said-by-runcmd"],
-    interfaces: [{ mac, address: { cidr: "10.0.2.15/24", gateway: "10.0.2.2", nameservers: [] } }],
+    interfaces: [
+      {
+        mac,
+        address: {
+          cidr: "10.0.2.15/24",
+          gateway: "10.0.2.2",
+          nameservers: [],
+          routerAdvertisements: false,
+        },
+      },
+    ],
   };
   fs.mkdirSync(folder);
   const write = (name: string, text: string): void =>

@@ -34,6 +34,7 @@ const seed: Seed = {
         cidr: "192.168.150.10/24",
         gateway: "192.168.150.1",
         nameservers: ["192.168.150.1"],
+        routerAdvertisements: false,
       },
       domain: "lab.internal",
     },
@@ -161,9 +162,12 @@ describe("renderNetworkConfig", () => {
 
   it("has neither route nor name servers where none are known", () => {
     const text = renderNetworkConfig([
-      { mac: "52:54:00:AA:BB:CC", address: { cidr: "10.0.0.5/8", nameservers: [] } },
+      {
+        mac: "52:54:00:AA:BB:CC",
+        address: { cidr: "10.0.0.5/8", nameservers: [], routerAdvertisements: true },
+      },
     ]);
-    assert.doesNotMatch(text, /routes|nameservers/);
+    assert.doesNotMatch(text, /routes|nameservers|accept-ra/);
   });
 });
 

@@ -11,6 +11,7 @@ describe("planNetwork", () => {
         nameservers: ["10.1.0.1"],
         domain: "lab.internal",
         reservations: true,
+        routerAdvertisements: false,
       },
     );
   });
@@ -20,6 +21,7 @@ describe("planNetwork", () => {
       prefix: 16,
       nameservers: [],
       reservations: false,
+      routerAdvertisements: true,
     });
   });
 
@@ -51,7 +53,12 @@ describe("planInterface", () => {
   it("writes a fixed address with the prefix of the subnet", () => {
     assert.deepEqual(planInterface(plan, { mac: "m", address: "10.1.0.5", dhcp: false }), {
       mac: "m",
-      address: { cidr: "10.1.0.5/16", gateway: "10.1.0.1", nameservers: ["10.1.0.1"] },
+      address: {
+        cidr: "10.1.0.5/16",
+        gateway: "10.1.0.1",
+        nameservers: ["10.1.0.1"],
+        routerAdvertisements: false,
+      },
     });
   });
 
