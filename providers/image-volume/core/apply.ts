@@ -148,7 +148,7 @@ function renderPopulate(args: ApplyArguments, id: string): string[] {
     'gw_refuse_open "$device"',
     args.commands.assertIdle(args.volumeGroup, args.volumeName),
     ...(image.verify
-      ? [`exec {sum}< <(sha256sum -- ${entry} | cut -c1-64)`, "verifier=$!", "gw_background+=($!)"]
+      ? [`exec {sum}< <(gw_digest <${entry})`, "verifier=$!", "gw_background+=($!)"]
       : []),
     `target=''; size=$(blockdev --getsize64 "$device")`,
     'if fallocate --punch-hole -o 0 -l "$size" -- "$device" 2>/dev/null; then',

@@ -87,10 +87,10 @@ export function renderEnsureEntry(args: {
           "if ! whole; then",
           '  resumed=$(stat -c %s "$part" 2>/dev/null || echo 0)',
           "  gw_fetch",
-          '  seen=$(sha256sum <"$part" | cut -c1-64)',
+          '  seen=$(gw_digest <"$part")',
           // What an earlier run had left may be at fault: once more from the start.
           '  if [ "$seen" != "$digest" ] && [ "$resumed" -gt 0 ]; then',
-          '    rm -f "$part"; gw_fetch; seen=$(sha256sum <"$part" | cut -c1-64)',
+          '    rm -f "$part"; gw_fetch; seen=$(gw_digest <"$part")',
           "  fi",
           '  [ "$seen" = "$digest" ] || { rm -f "$part"; gw_fail digest-mismatch "$seen"; }',
           '  chmod 0640 -- "$part"; sync -- "$part"; mv -fT -- "$part" "$entry"; sync -- "$cache"',

@@ -32,6 +32,11 @@ gw_lock() {
   done
 }
 
+# gw_digest <FILE: SHA-256. OpenSSL uses the processor's own instructions, which sha256sum often does not.
+gw_digest() {
+  if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64
+}
+
 # gw_users DEVICE: a line "PID TAB COMMAND TAB DOMAIN" for each process that has the device open. The
 # device's number is compared, not its path: libvirt gives domains a /dev of their own.
 gw_users() {
