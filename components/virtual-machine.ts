@@ -36,6 +36,15 @@ export interface MachineLogin {
   privateKey: pulumi.Output<string>;
 }
 
+export interface MachineVolume {
+  /** In GiB; a larger one grows in place. */
+  sizeGiB: number;
+  /** Default: the hypervisor's. */
+  volumeGroup?: string | undefined;
+  /** What becomes of the content when it is removed. */
+  wipe: "discard" | "zero" | "none";
+}
+
 export interface VirtualMachineArgs {
   /** The host that runs it. A change replaces all of it. */
   hypervisor: Hypervisor;
@@ -43,14 +52,10 @@ export interface VirtualMachineArgs {
   vcpus: number;
   /** Memory in MiB. A change replaces the domain; volumes stay. */
   memoryMiB: number;
-  /** The disk it boots from. `sizeGiB` grows in place; volumeGroup defaults to the hypervisor's. */
-  rootVolume: {
-    image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>>;
-    sizeGiB: number;
-    volumeGroup?: string | undefined;
-  };
+  /** The disk it boots from; its arguments are those of ImageVolume. */
+  rootVolume: MachineVolume & { image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>> };
   /** Further, empty disks, whose serial is their name. A change replaces the domain. */
-  volumes: readonly { name: string; sizeGiB: number; volumeGroup?: string | undefined }[];
+  volumes: readonly (MachineVolume & { name: string })[];
   /** One or more; by the first it is reached. A change replaces the domain. */
   networks: readonly MachineAttachment[];
   /** A change replaces seed and domain; volumes stay, and cloud-init runs anew. */
@@ -115,25 +120,21 @@ export class VirtualMachine extends pulumi.ComponentResource {
 
     const volume = (
       suffix: string,
-      volumeArgs: Pick<ImageVolumeArgs, "sizeGiB" | "image">,
-      group?: string,
+      { volumeGroup, ...volumeArgs }: MachineVolume & Pick<ImageVolumeArgs, "image">,
     ) =>
       new ImageVolume(
         `${name}-${suffix}`,
         {
           hypervisorUri: hypervisor.uri,
-          volumeGroup: group ?? hypervisor.volumeGroup,
+          volumeGroup: volumeGroup ?? hypervisor.volumeGroup,
           volumeName: `${name}-${suffix}`,
           owner,
           ...volumeArgs,
         },
         { parent: this },
       );
-    const { image, sizeGiB, volumeGroup } = args.rootVolume;
-    const root = volume("root", { sizeGiB, image }, volumeGroup);
-    const further = args.volumes.map((each) =>
-      volume(each.name, { sizeGiB: each.sizeGiB }, each.volumeGroup),
-    );
+    const root = volume("root", args.rootVolume);
+    const further = args.volumes.map(({ name: suffix, ...rest }) => volume(suffix, rest));
     this.volumePath = root.devicePath;
     this.imageDigest = root.digest;
 

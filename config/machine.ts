@@ -11,6 +11,7 @@ import {
   userName,
   volumeGroup,
   whole,
+  wipe,
 } from "./primitives.ts";
 
 const attachment = z
@@ -89,6 +90,7 @@ export const machine = z
         image: z.string().meta({ description: "Name of a base image.", examples: ["debian"] }),
         sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 4),
         volumeGroup: volumeGroup("Instead of the hypervisor's.").optional(),
+        wipe,
       })
       .meta({
         description: "The disk it boots from, the LVM volume `<machine>-root`.",
@@ -101,6 +103,7 @@ export const machine = z
             name: label("The volume is `<machine>-<name>`; the disk's serial is the name.", "data"),
             sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 10),
             volumeGroup: volumeGroup("Instead of the hypervisor's.").optional(),
+            wipe,
           })
           .meta({ examples: [{ name: "data", sizeGiB: 10 }] }),
       )

@@ -75,3 +75,12 @@ export const packages = (description: string) =>
     .meta({ description, examples: [["curl"]] });
 
 export const accelerator = z.enum(["auto", "kvm", "qemu"]);
+
+export const wipe = z
+  .enum(["discard", "zero", "none"])
+  .default("zero")
+  .meta({
+    description:
+      "What becomes of the content when the volume is removed: zero it, tell the device that it may forget it, or nothing.",
+    examples: ["zero"],
+  });

@@ -135,8 +135,8 @@ export async function read(
 }
 
 async function remove(id: string, props: Properties): Promise<void> {
-  const { hypervisorUri: uri, owner } = argumentsOf(props);
-  await removeVolume({ uri, ...parseVolumeId(id), owner });
+  const { hypervisorUri: uri, owner, wipe = "zero" } = argumentsOf(props);
+  await removeVolume({ uri, ...parseVolumeId(id), owner, wipe });
 }
 export { remove as delete };
 

@@ -32,6 +32,13 @@ export interface ImageVolumeArgs {
   owner: pulumi.Input<string>;
   /** Takes over a volume that exists and is not ours, with the content it has. Default false. */
   adopt?: pulumi.Input<boolean>;
+  /**
+   * What becomes of the content when the volume is removed. `zero`, the default: it reads as zeroes
+   * before its space is given back. `discard`: the device is told that it may forget it, which is
+   * quick and promises nothing; one that cannot discard is zeroed. `none`: whoever gets the space
+   * next may read it.
+   */
+  wipe?: pulumi.Input<"discard" | "zero" | "none">;
 }
 
 /**

@@ -142,6 +142,7 @@ describe("a lab in an update", () => {
         volumeGroup: "vg",
         volumeName: "vm1-root",
         sizeGiB: 4,
+        wipe: "zero",
         owner: "groundwork/lab",
         image: {
           endpoint: "http://127.0.0.1:9000",

@@ -154,6 +154,27 @@ describe("an image volume on this machine", function () {
     group.bash(group.commands.remove(group.name, "next"));
   });
 
+  for (const [wipe, remains] of [
+    ["discard", false],
+    ["none", true],
+  ] as const)
+    it(`${remains ? "leaves" : "gives back"} the content of a volume with wipe: ${wipe}`, async () => {
+      const args = lab.args(image);
+      const made = await lab.create(args);
+      const place = placeOf(lab, made.id.split("/")[1] ?? "");
+      // What counts is the state, so a change of `wipe` alone must get there.
+      const changed = await lab.update(made, { ...args, wipe });
+      assert.equal(changed.changed, true);
+      lab.assertContent(lab.device(changed), image);
+      await remove(changed);
+      const { group } = lab;
+      group.bash(group.commands.create(group.name, "next", 128 * 2 ** 20));
+      assert.equal(placeOf(lab, "next"), place, "the space was not used again");
+      if (remains) lab.assertContent(`/dev/${group.name}/next`, image);
+      else lab.assertZeroes(`/dev/${group.name}/next`);
+      group.bash(group.commands.remove(group.name, "next"));
+    });
+
   it("takes an image exactly as large as the volume", async () => {
     const full = await lab.image({ virtualMiB: 128 });
     const made = await lab.create(lab.args(full));

@@ -51,7 +51,7 @@ export function renderApply(args: ApplyArguments): string {
 }
 
 /** Fails the script as `host-changed` unless the volume is what the plan saw. */
-function renderExpect(
+export function renderExpect(
   args: Pick<ApplyArguments, "commands" | "volumeGroup" | "volumeName" | "seen">,
 ): string[] {
   const { commands, volumeGroup, volumeName, seen } = args;
@@ -170,37 +170,4 @@ function renderPopulate(args: ApplyArguments, id: string): string[] {
       : []),
     '[ "${converted-}" != no ] || vg_fail "qemu-img could not convert the image"',
   ];
-}
-
-/** A script that removes a volume after its content, when its owner tag is the one given. */
-export function renderRemove(args: {
-  commands: VolumeGroupCommands;
-  volumeGroup: string;
-  volumeName: string;
-  seen: ObservedVolume;
-}): string {
-  const { commands, volumeGroup, volumeName, seen } = args;
-  const marks = seen.tags.filter((tag) => /^groundwork\.(state|digest)=/.test(tag));
-  const lock = quote(volumeLock(volumeGroup, volumeName));
-  return renderVolumeScript(commands, [
-    scriptLibrary,
-    `device=${quote(devicePath(volumeGroup, volumeName))}`,
-    `gw_lock ${lock} 60 'another run works on the volume'`,
-    ...renderExpect({ commands, volumeGroup, volumeName, seen }),
-    commands.activate(volumeGroup, volumeName),
-    'gw_refuse_open "$device"',
-    commands.assertIdle(volumeGroup, volumeName),
-    ...(marks.length === 0
-      ? []
-      : [
-          `${commands.lvm("lvchange", ...marks.flatMap((tag) => ["--deltag", tag]), `${volumeGroup}/${volumeName}`)} >&2`,
-        ]),
-    // A thin pool hands out zeroed blocks; any other volume's extents show what was on them.
-    ...(seen.segmentType === "thin"
-      ? []
-      : [`gw_zero "$device" 0 ${String(seen.sizeBytes)}`, 'sync -- "$device"']),
-    commands.remove(volumeGroup, volumeName),
-    `rm -f -- ${lock}`,
-    "gw_done=1",
-  ]);
 }

@@ -48,6 +48,10 @@ const image = z.strictObject({
   sha256: sha256.optional(),
 });
 
+/** What becomes of a volume's content when the volume is removed. */
+export const wipes = ["discard", "zero", "none"] as const;
+export type Wipe = (typeof wipes)[number];
+
 /** The arguments of an ImageVolume; their meaning stands in resource.ts. */
 export const argumentsSchema = z.strictObject({
   hypervisorUri: z.string().min(1),
@@ -61,6 +65,7 @@ export const argumentsSchema = z.strictObject({
   image: image.optional(),
   owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
   adopt: z.boolean().optional(),
+  wipe: z.enum(wipes).optional(),
 });
 
 export type ImageVolumeArguments = z.infer<typeof argumentsSchema>;

@@ -25,6 +25,7 @@ export type HostOf = (uri: string) => string;
  * - `sizeGiB`: grows in place (a smaller one is refused by the plan)
  * - `image`: repopulates in place when the digest changes; the same image elsewhere is ignored
  * - `owner`: retags in place
+ * - `wipe`: recorded, for the removal reads it from the state
  * - `adopt`, `plan`: ignored
  *
  * @param olds the outputs of the last run or refresh, with the `digest` that is on the volume, and
@@ -48,6 +49,7 @@ export function diffVolume(
   if (olds.sizeGiB !== news.sizeGiB) updates.push("sizeGiB");
   if (olds.owner !== news.owner || olds.foreignOwner !== undefined) updates.push("owner");
   if (imageChanged(olds, news, same)) updates.push("image");
+  if ((olds.wipe ?? "zero") !== (news.wipe ?? "zero")) updates.push("wipe");
   return { replaces, updates };
 }
 

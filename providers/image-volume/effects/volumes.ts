@@ -1,7 +1,7 @@
 import type { GroundworkError } from "../../errors.ts";
 import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
-import type { ImageVolumeArguments } from "../core/arguments.ts";
-import { type ImageFile, renderApply, renderRemove } from "../core/apply.ts";
+import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
+import { type ImageFile, renderApply } from "../core/apply.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
 import { volumeId } from "../core/layout.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
@@ -13,6 +13,7 @@ import {
   plan,
   selectObserved,
 } from "../core/plan.ts";
+import { renderRemove } from "../core/remove.ts";
 import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
 import { ensureEntry, readDigest, readHeader, readImageObject } from "./images.ts";
 import { progressReporter } from "./progress.ts";
@@ -157,7 +158,7 @@ export async function readVolume(
 }
 
 /**
- * Removes the volume and its content. Succeeds when there is none.
+ * Removes the volume, after its content as `wipe` says. Succeeds when there is none.
  * @throws GroundworkError `volume-not-ours`, `volume-in-use`, …
  */
 export async function removeVolume(args: {
@@ -165,8 +166,9 @@ export async function removeVolume(args: {
   volumeGroup: string;
   volumeName: string;
   owner: string;
+  wipe: Wipe;
 }): Promise<void> {
-  const { uri, volumeGroup, volumeName, owner } = args;
+  const { uri, volumeGroup, volumeName, owner, wipe } = args;
   const id = volumeId(volumeGroup, volumeName);
   const host = await observeHost(uri, { fresh: true });
   const seen = host.volumes.get(id);
@@ -181,11 +183,14 @@ export async function removeVolume(args: {
       ...(["remove", id, hostName(uri)] as const),
     );
   const commands = volumeGroupCommands(host.activation);
-  await runScript(uri, renderRemove({ commands, volumeGroup, volumeName, seen }), {
+  const script = renderRemove({ commands, volumeGroup, volumeName, seen, wipe });
+  const values = await runScript(uri, script, {
     subject: { purpose: `remove volume "${id}"` },
     timeoutSeconds: 4 * 3600,
     onLine: progressReporter(volumeName, { zero: seen.sizeBytes }),
   }).finally(() => {
     forgetObservation(uri);
   });
+  if (values.has("undiscarded"))
+    console.log(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
 }

@@ -1,12 +1,8 @@
 import * as assert from "node:assert/strict";
-import { spawnSync } from "node:child_process";
-import {
-  type ApplyArguments,
-  renderApply,
-  renderRemove,
-} from "../../../../providers/image-volume/core/apply.ts";
+import { type ApplyArguments, renderApply } from "../../../../providers/image-volume/core/apply.ts";
 import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
+import { assertBash, assertOrder } from "../../../support/bash-text.ts";
 
 const cache = cacheLayout("/var/lib/groundwork/cache");
 const digest = "a".repeat(64);
@@ -35,22 +31,6 @@ const apply = (more: Partial<ApplyArguments> = {}): string =>
     libvirtUri: "qemu:///system",
     ...more,
   });
-
-const assertBash = (script: string): void => {
-  const { status, stderr } = spawnSync("bash", ["-n"], { input: script, encoding: "utf8" });
-  assert.equal(status, 0, stderr);
-};
-
-/** Where each of the texts stands; fails unless they come in this order. */
-const assertOrder = (script: string, ...texts: string[]): void => {
-  const body = script.slice(script.indexOf("\ngw_lock "));
-  const places = texts.map((text) => body.indexOf(text));
-  assert.ok(!places.includes(-1), `missing: ${texts[places.indexOf(-1)] ?? ""}`);
-  assert.deepEqual(
-    places,
-    [...places].sort((one, other) => one - other),
-  );
-};
 
 describe("renderApply", () => {
   for (const activation of ["loop", "device-mapper"] as const)
@@ -118,41 +98,4 @@ describe("renderApply", () => {
     it(`refuses the name ${JSON.stringify(volumeName)}`, () => {
       assert.throws(() => apply({ volumeName }), { code: "bad-volume-name" });
     });
-});
-
-describe("renderRemove", () => {
-  const script = renderRemove({
-    commands: volumeGroupCommands("loop"),
-    volumeGroup: "lab",
-    volumeName: "vm1-root",
-    seen,
-  });
-
-  it("is bash", () => {
-    assertBash(script);
-  });
-
-  it("unmarks, zeroes, then removes", () => {
-    assertOrder(
-      script,
-      "gw_refuse_open",
-      "--deltag groundwork.state=populated",
-      'gw_zero "$device" 0 4096',
-      "vg_remove",
-    );
-  });
-
-  it("keeps the owner's tag to the end, so that an interrupted removal can go on", () => {
-    assert.doesNotMatch(script, /--deltag groundwork\.owner/);
-  });
-
-  it("zeroes no thin volume, whose pool hands out zeroes", () => {
-    const thin = renderRemove({
-      commands: volumeGroupCommands("device-mapper"),
-      volumeGroup: "lab",
-      volumeName: "vm1-root",
-      seen: { ...seen, segmentType: "thin" },
-    });
-    assert.doesNotMatch(thin, /^gw_zero /m);
-  });
 });

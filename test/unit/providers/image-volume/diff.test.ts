@@ -88,6 +88,8 @@ describe("diffVolume", () => {
       [],
       ["image"],
     ],
+    ["records how to wipe", state, { ...state, wipe: "none" }, [], ["wipe"]],
+    ["takes no wipe for the default one", state, { ...state, wipe: "zero" }, [], []],
     [
       "goes by the arguments when nobody knows the digest: the same",
       state,

@@ -24,6 +24,7 @@ describe("an image volume's check", () => {
     ["a size in text", { sizeGiB: "4" }, /^sizeGiB: /],
     ["an owner that is no stack", { owner: "me" }, /<project>\/<stack>/],
     ["an owner that is no tag", { owner: "p/s,groundwork.state=populated" }, /^owner: /],
+    ["a way to wipe that nobody knows", { wipe: "shred" }, /^wipe: .*"discard"\|"zero"\|"none"/],
     ["an argument that nobody knows", { sizeGB: 4 }, /sizeGB/],
     [
       "an endpoint with a path",
