@@ -8,14 +8,20 @@ import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
 /** In the order in which they run: the fast ones first. */
 const kinds = ["unit", "component", "integration", "e2e"];
 
-/** Runs the tests in one mocha, whose last line has the totals; its exit code is ours. */
+/**
+ * Runs the tests in one mocha, whose last line has the totals; its exit code is ours. A run of all
+ * tests also prints how the table of faults came out.
+ */
 async function test(chosen: readonly string[], { grep }: { grep?: string }): Promise<void> {
+  const whole = chosen.length === 0 && grep === undefined;
   const folders = chosen.length === 0 ? kinds : kinds.filter((kind) => chosen.includes(kind));
   const { exitCode } = await execa(
     process.execPath,
     [
       path.join("node_modules", "mocha", "bin", "mocha.js"),
       "--forbid-only",
+      // Of some tests only, the table would show nothing but gaps.
+      ...(whole ? ["--reporter-option", "faults=yes"] : []),
       ...(grep === undefined ? [] : ["--grep", grep]),
       ...folders.map((folder) => `test/${folder}/**/*.test.ts`),
     ],

@@ -39,7 +39,7 @@ describe("an image volume's cache", function () {
   const endpoint = (text: string, image: TestImage): Record<string, unknown> =>
     lab.args(image, { image: { endpoint: text, bucket: "images", key: image.key } });
 
-  it("sets a corrupt entry aside and fetches the image again", async () => {
+  it("#15 sets a corrupt entry aside and fetches the image again", async () => {
     const image = await lab.image();
     const first = await lab.create(lab.args(image));
     const entry = `${lab.cache}/${image.digest}.${String(image.bytes)}.image`;
@@ -54,7 +54,7 @@ describe("an image volume's cache", function () {
     await provider.delete(first.id, first.outs);
   });
 
-  it("never counts an entry cut short as a hit", async () => {
+  it("#16 never counts an entry cut short as a hit", async () => {
     const image = await lab.image();
     await lab.create(lab.args(image));
     fs.truncateSync(`${lab.cache}/${image.digest}.${String(image.bytes)}.image`, 100_000);
@@ -72,7 +72,7 @@ describe("an image volume's cache", function () {
     lab.assertContent(lab.device(made), image);
   });
 
-  it("keeps images of one name in two buckets apart", async () => {
+  it("#19 keeps images of one name in two buckets apart", async () => {
     const [one, two] = [
       await lab.image({ bucket: "first-bucket", key: "same.qcow2" }),
       await lab.image({ bucket: "second-bucket", key: "same.qcow2" }),

@@ -108,7 +108,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       assert.deepEqual(lab.group.volumes(), []);
     };
 
-    it("is made by the next run when the program is killed while it fetches", async () => {
+    it("#32 is made by the next run when the program is killed while it fetches", async () => {
       clearCache();
       const args = lab.args(slow);
       const inputs = await lab.check(args);
@@ -129,7 +129,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       );
     });
 
-    it("is made by the next run when the program is killed while it converts", async () => {
+    it("#32 is made by the next run when the program is killed while it converts", async () => {
       const args = lab.args(slow);
       const inputs = await lab.check(args);
       fs.writeFileSync(`${converting}.hold`, "");
@@ -141,7 +141,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       await until(() => workers().length === 0);
     });
 
-    it("is populated anew when everything stopped dead in the middle of a convert", async () => {
+    it("#33 is populated anew when everything stopped dead in the middle of a convert", async () => {
       // As after a power failure: the volume is there, ours, half written and unmarked.
       const args = lab.args(slow);
       const name = String(args["volumeName"]);
@@ -176,7 +176,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
     });
 
     if (where === "a host behind SSH") {
-      it("leaves nothing behind when SSH drops in the middle of a convert", async () => {
+      it("#31 leaves nothing behind when SSH drops in the middle of a convert", async () => {
         const args = lab.args(slow);
         const inputs = await lab.check(args);
         fs.writeFileSync(`${converting}.hold`, "");
@@ -218,7 +218,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
         await provider.delete(made.id, made.outs);
       });
 
-      it("does not know the plan while the host is down, and never calls it a hit", async () => {
+      it("#36 does not know the plan while the host is down, and never calls it a hit", async () => {
         const uri = lab.uri;
         lab.uri = uri.replace(/:\d+\//, ":1/");
         try {
@@ -230,7 +230,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
         }
       });
 
-      it("goes no further when the host shows another key", async () => {
+      it("#41 goes no further when the host shows another key", async () => {
         const args = lab.args(slow);
         await sshd?.rotateHostKey();
         await rejects(lab.check(args), "host-key-changed", /key/);

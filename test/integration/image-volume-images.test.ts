@@ -44,8 +44,8 @@ describe("an image volume and images that mean harm", function () {
 
   const key = (name: string): string => `${name.replaceAll(/[^a-z0-9]+/gi, "-")}.qcow2`;
 
-  for (const [name, { content, says }] of Object.entries(hostileImages))
-    it(`refuses ${name} in preview, before anything is fetched`, async () => {
+  for (const [name, { row, content, says }] of Object.entries(hostileImages))
+    it(`#${String(row)} refuses ${name} in preview, before anything is fetched`, async () => {
       await lab.upload(key(name), content);
       const before = lab.snapshot();
       await rejects(lab.check(lab.args({ key: key(name) })), "bad-image", says);
@@ -53,7 +53,7 @@ describe("an image volume and images that mean harm", function () {
     });
 
   for (const name of ["a backing file", "an external data file, by its name alone", "a raw disk"])
-    it(`refuses ${name} in the cache before any tool opens it`, async () => {
+    it(`#20 #22 refuses ${name} in the cache before any tool opens it`, async () => {
       const { content, says } = hostileImages[name] ?? { content: Buffer.alloc(0), says: /x/ };
       const digest = await lab.upload(`cached-${key(name)}`, content);
       fs.mkdirSync(lab.cache, { recursive: true });
@@ -63,7 +63,7 @@ describe("an image volume and images that mean harm", function () {
       assert.deepEqual(lab.group.volumes(), []);
     });
 
-  it("tells qemu-img both formats, so that it probes nothing", async () => {
+  it("#22 tells qemu-img both formats, so that it probes nothing", async () => {
     await lab.upload("empty.qcow2", emptyQcow2());
     const made = await lab.create(lab.args({ key: "empty.qcow2" }));
     const calls = fs.readFileSync(traced, "utf8");
@@ -75,7 +75,7 @@ describe("an image volume and images that mean harm", function () {
     await provider.delete(made.id, made.outs);
   });
 
-  it("writes an image whose content looks like another format as it is", async () => {
+  it("#22 writes an image whose content looks like another format as it is", async () => {
     // A guest's disk may begin with anything, also with the header of another image.
     const raw = path.join(lab.group.folder, "polyglot.raw");
     fs.writeFileSync(raw, hostileImages["a backing file"]?.content ?? "");
@@ -88,7 +88,7 @@ describe("an image volume and images that mean harm", function () {
     await provider.delete(made.id, made.outs);
   });
 
-  it("ends a tool that spends without limit", async () => {
+  it("#23 ends a tool that spends without limit", async () => {
     const tools = process.env["PATH"]?.split(":")[0] ?? "";
     const wrapper = fs.readFileSync(path.join(tools, "qemu-img"), "utf8");
     fs.writeFileSync(

@@ -52,7 +52,7 @@ describe("an image volume under Pulumi", function () {
     group.bash(group.commands.remove(group.name, String(args["volumeName"])));
   };
 
-  it("shows in preview what an up will fetch and write, and changes nothing", async () => {
+  it("#37 shows in preview what an up will fetch and write, and changes nothing", async () => {
     const before = lab.snapshot();
     const shown = await project.succeed("preview", "--diff");
     assert.match(shown, /cache\s*: "miss"/);
@@ -61,7 +61,7 @@ describe("an image volume under Pulumi", function () {
     assert.equal(lab.snapshot(), before);
   });
 
-  it("makes the volume, and then sees nothing to do", async () => {
+  it("#38 makes the volume, and then sees nothing to do", async () => {
     await project.succeed("up", "--yes", "--skip-preview");
     lab.assertContent(device(), image);
     const before = lab.snapshot();
@@ -79,7 +79,7 @@ describe("an image volume under Pulumi", function () {
     for (const secret of [accessKey, secretKey, "X-Amz"]) assert.ok(!text.includes(secret));
   });
 
-  it("shows that volume and cache are gone, and what bringing them back costs", async () => {
+  it("#35 shows that volume and cache are gone, and what bringing them back costs", async () => {
     removeByHand();
     clearCache();
     const refreshed = await project.succeed("refresh", "--yes", "--diff");
@@ -101,7 +101,7 @@ describe("an image volume under Pulumi", function () {
     lab.assertContent(device(), image);
   });
 
-  it("shows in a refresh that the cache was emptied, which is no reason to do anything", async () => {
+  it("#35 shows in a refresh that the cache was emptied, which is no reason to do anything", async () => {
     clearCache();
     const lost = /the host's cache no longer has its image \(cache: "miss"\)/;
     assert.match(await project.succeed("preview", "--expect-no-changes"), lost);
@@ -109,7 +109,7 @@ describe("an image volume under Pulumi", function () {
     assert.doesNotMatch(await project.succeed("preview", "--expect-no-changes"), lost);
   });
 
-  it("shows that the volume has been grown by hand", async () => {
+  it("#27 shows that the volume has been grown by hand", async () => {
     const { group } = lab;
     group.bash(group.commands.extend(group.name, String(args["volumeName"]), 256 * 2 ** 20));
     const refreshed = await project.succeed("refresh", "--yes", "--diff");
@@ -156,7 +156,7 @@ describe("an image volume under Pulumi", function () {
     await project.succeed("destroy", "--yes", "--skip-preview");
   });
 
-  it("is made by the next up when Pulumi is killed while it fetches", async () => {
+  it("#32 is made by the next up when Pulumi is killed while it fetches", async () => {
     clearCache();
     declare();
     lab.front.fault = ({ range, path: requested }) =>

@@ -41,7 +41,7 @@ describe("an image volume that must not be made, changed or removed", function (
     for (const { id, outs } of made) await provider.delete(id, outs);
   };
 
-  it("refuses in preview an image larger than the volume", async () => {
+  it("#24 refuses in preview an image larger than the volume", async () => {
     const large = await lab.image({ virtualMiB: 192 });
     await rejects(
       lab.check(lab.args(large)),
@@ -51,7 +51,7 @@ describe("an image volume that must not be made, changed or removed", function (
     assert.deepEqual(lab.group.volumes(), []);
   });
 
-  it("refuses an image larger than the volume that only the cache knows, before any write", async () => {
+  it("#24 refuses an image larger than the volume that only the cache knows, before any write", async () => {
     const large = await lab.image({ virtualMiB: 192 });
     const roomy = await lab.create(lab.args(large, { sizeGiB: 0.25 }));
     const before = lab.group.volumes();
@@ -60,7 +60,7 @@ describe("an image volume that must not be made, changed or removed", function (
     await remove(roomy);
   });
 
-  it("names the domain that has the volume open, and removes it only afterwards", async () => {
+  it("#26 #39 names the domain that has the volume open, and changes and removes it only afterwards", async () => {
     const made = await lab.create(lab.args(image));
     // A paused guest: its processor never starts.
     const [command, args] = tied("qemu-system-x86_64", [
@@ -76,6 +76,9 @@ describe("an image volume that must not be made, changed or removed", function (
       }).includes(real)
     )
       await new Promise((resolve) => setTimeout(resolve, 50));
+    const next = await lab.image();
+    const changed = lab.args(next, { volumeName: made.id.split("/")[1] });
+    await rejects(lab.update(made, changed), "volume-in-use", /domain "vm9"/);
     await rejects(provider.delete(made.id, made.outs), "volume-in-use", /domain "vm9"/);
     lab.assertContent(lab.device(made), image);
     endTree(guest.pid);
@@ -83,7 +86,7 @@ describe("an image volume that must not be made, changed or removed", function (
     assert.deepEqual(lab.group.volumes(), []);
   });
 
-  it("touches no volume that is not ours, and takes one over with its content when told to", async () => {
+  it("#28 touches no volume that is not ours, and takes one over with its content when told to", async () => {
     const { group } = lab;
     group.bash(group.commands.create(group.name, "theirs", 128 * 2 ** 20, ["somebody=else"]));
     fillWith0xAA(`/dev/${group.name}/theirs`);
@@ -115,7 +118,7 @@ describe("an image volume that must not be made, changed or removed", function (
     await remove(adopted);
   });
 
-  it("keeps a reused volume, unmarked, when populating it fails", async () => {
+  it("#29 keeps a reused volume, unmarked, when populating it fails", async () => {
     const args = lab.args(image);
     const made = await lab.create(args);
     const name = made.id.split("/")[1] ?? "";
@@ -137,7 +140,7 @@ describe("an image volume that must not be made, changed or removed", function (
     assert.deepEqual(lab.group.volumes(), []);
   });
 
-  it("says at once that the volume group is too small, and touches nothing", async () => {
+  it("#30 says at once that the volume group is too small, and touches nothing", async () => {
     const args = lab.args(image, { sizeGiB: 4 });
     const preview = await lab.check(args);
     assert.match(
@@ -157,7 +160,7 @@ describe("an image volume that must not be made, changed or removed", function (
   });
 
   for (const volumeName of ["a;touch x", "$(id)", "a b", "-rf", "..", "a/b", "pvmove0"])
-    it(`refuses a volume called ${JSON.stringify(volumeName)}`, async () => {
+    it(`#40 refuses a volume called ${JSON.stringify(volumeName)}`, async () => {
       await assert.rejects(lab.check(lab.args(image, { volumeName })), /volumeName: /);
     });
 });

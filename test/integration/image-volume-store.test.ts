@@ -58,7 +58,7 @@ describe("an image volume's object store", function () {
       "the line of another file before it": (digest: string) =>
         `${"0".repeat(64)}  other.img\n${digest} *named.qcow2\n`,
     }))
-      it(`understands ${form}`, async () => {
+      it(`#3 understands ${form}`, async () => {
         const key = form.startsWith("the line") ? { key: "named.qcow2" } : {};
         const image = await lab.image({ sidecar, ...key });
         const { plan } = await lab.check(lab.args(image));
@@ -71,12 +71,12 @@ describe("an image volume's object store", function () {
       "a megabyte of digits": () => "0".repeat(2 ** 20),
       nothing: () => " ",
     }))
-      it(`refuses ${form} as a checksum`, async () => {
+      it(`#4 refuses ${form} as a checksum`, async () => {
         const image = await lab.image({ sidecar });
         await rejects(lab.check(lab.args(image)), "bad-sidecar", /\.sha256/);
       });
 
-    it("refuses an image that has none, and says what to do", async () => {
+    it("#1 refuses an image that has none, and says what to do", async () => {
       const image = await lab.image({ sidecar: null });
       await rejects(
         lab.check(lab.args(image)),
@@ -89,7 +89,7 @@ describe("an image volume's object store", function () {
       [403, "image-forbidden"],
       [500, "object-store-failed"],
     ] as const)
-      it(`does not take an answer of ${String(status)} for a missing checksum`, async () => {
+      it(`#2 does not take an answer of ${String(status)} for a missing checksum`, async () => {
         const image = await lab.image();
         lab.front.fault = ({ path }) => (path.endsWith(".sha256") ? { status } : undefined);
         await rejects(lab.check(lab.args(image)), code, /checksum/);
@@ -106,7 +106,7 @@ describe("an image volume's object store", function () {
   });
 
   describe("fetching", () => {
-    it("refuses content that is not what its checksum says, once, and keeps nothing", async () => {
+    it("#5 refuses content that is not what its checksum says, once, and keeps nothing", async () => {
       const image = await lab.image({ sidecar: () => "1".repeat(64) });
       const before = lab.cacheFiles();
       await rejects(
@@ -119,7 +119,7 @@ describe("an image volume's object store", function () {
       assert.deepEqual(lab.group.volumes(), []);
     });
 
-    it("goes on where a connection broke", async () => {
+    it("#6 goes on where a connection broke", async () => {
       const image = await lab.image({ dataMiB: 8 });
       let cut = false;
       lab.front.fault = (request) =>
@@ -134,7 +134,7 @@ describe("an image volume's object store", function () {
       assert.match(String(ranges[1]), /^bytes=[1-9]\d*-$/);
     });
 
-    it("fetches in one piece from a server that cannot continue", async () => {
+    it("#10 fetches in one piece from a server that cannot continue", async () => {
       const image = await lab.image({ dataMiB: 8 });
       let count = 0;
       lab.front.fault = (request) => {
@@ -146,7 +146,7 @@ describe("an image volume's object store", function () {
       lab.assertContent(lab.device(made), image);
     });
 
-    it("asks again when the store is busy now and then", async () => {
+    it("#9 asks again when the store is busy now and then", async () => {
       const image = await lab.image();
       const busy = new Map<string, number>();
       lab.front.fault = ({ method, path }) => {
@@ -158,7 +158,7 @@ describe("an image volume's object store", function () {
       lab.assertContent(lab.device(made), image);
     });
 
-    it("gives up when the store stays busy", async () => {
+    it("#9 gives up when the store stays busy", async () => {
       const image = await lab.image();
       const inputs = await lab.check(lab.args(image));
       lab.front.fault = () => ({ status: 503 });
@@ -173,7 +173,7 @@ describe("an image volume's object store", function () {
       await rejects(provider.create(inputs), "image-changed", /was replaced/);
     });
 
-    it("fails at once for an image that is not there", async () => {
+    it("#11 fails at once for an image that is not there", async () => {
       await rejects(
         lab.check(lab.args({ key: "absent.qcow2" })),
         "image-without-checksum",
@@ -196,7 +196,7 @@ describe("an image volume's object store", function () {
       assert.ok(lab.front.seen.length <= 2, "it asked again and again");
     });
 
-    it("fails at once with wrong credentials, and shows none", async () => {
+    it("#11 fails at once with wrong credentials, and shows none", async () => {
       const image = await lab.image();
       process.env["MINIO_ACCESS_KEY"] = "wrong-access-key";
       process.env["MINIO_SECRET_KEY"] = "wrong-secret-key";
@@ -224,7 +224,7 @@ describe("an image volume's object store", function () {
       }
     });
 
-    it("does not know the plan while the store cannot be reached, and then fails at once", async () => {
+    it("#11 does not know the plan while the store cannot be reached, and then fails at once", async () => {
       const image = await lab.image();
       for (const url of [
         `http://127.0.0.1:${String(await freePort())}`,
@@ -236,7 +236,7 @@ describe("an image volume's object store", function () {
       }
     });
 
-    it("refuses a presigned URL that has expired without showing it", async () => {
+    it("#13 refuses a presigned URL that has expired without showing it", async () => {
       const image = await lab.image();
       const { bytes, digest } = image;
       const url = (await lab.minio.client.presignedGetObject("images", image.key, 1)).replace(
@@ -252,7 +252,7 @@ describe("an image volume's object store", function () {
       assert.doesNotMatch(printed, /X-Amz/);
     });
 
-    it("fetches once for many volumes of this run and of others", async () => {
+    it("#17 fetches once for many volumes of this run and of others", async () => {
       const image = await lab.image({ dataMiB: 8 });
       const store = openObjectStore(lab.minio.credentials);
       const url = await store.presign({
@@ -279,7 +279,7 @@ describe("an image volume's object store", function () {
       assert.equal(fetches(image).length, 1);
     });
 
-    it("removes its temporary file when the disk is full, and keeps the other entries", async () => {
+    it("#14 removes its temporary file when the disk is full, and keeps the other entries", async () => {
       const image = await lab.image({ dataMiB: 8 });
       const small = await lab.image({ dataMiB: 2 });
       const cache = `${lab.group.folder}/tiny`;

@@ -85,7 +85,7 @@ describe("an image volume on this machine", function () {
     assert.equal(fs.statSync(`${lab.cache}/${entries[0] ?? ""}`).mode & 0o7777, 0o640);
   });
 
-  it("writes nothing on the second up, and fetches nothing for a second volume", async () => {
+  it("#38 writes nothing on the second up, and fetches nothing for a second volume", async () => {
     const args = lab.args(image);
     const made = await lab.create(args);
     const { bytesToFetch, cache } = made.inputs["plan"] as Record<string, unknown>;
@@ -108,7 +108,7 @@ describe("an image volume on this machine", function () {
     assert.equal(lab.front.seen.length, 3, "checksum, description and header");
   });
 
-  it("changes nothing in preview", async () => {
+  it("#37 changes nothing in preview", async () => {
     const before = lab.snapshot();
     await lab.check(lab.args(image));
     assert.equal(lab.snapshot(), before);
@@ -133,7 +133,7 @@ describe("an image volume on this machine", function () {
     await remove(made);
   });
 
-  it("leaves no byte of a former owner in holes or behind the image", async () => {
+  it("#25 leaves no byte of a former owner in holes or behind the image", async () => {
     const { group } = lab;
     group.bash(group.commands.create(group.name, "former", 128 * 2 ** 20));
     fillWith0xAA(`/dev/${group.name}/former`);
@@ -175,14 +175,14 @@ describe("an image volume on this machine", function () {
       group.bash(group.commands.remove(group.name, "next"));
     });
 
-  it("takes an image exactly as large as the volume", async () => {
+  it("#24 takes an image exactly as large as the volume", async () => {
     const full = await lab.image({ virtualMiB: 128 });
     const made = await lab.create(lab.args(full));
     lab.assertContent(lab.device(made), full);
     await remove(made);
   });
 
-  it("grows in place and keeps the content", async () => {
+  it("#27 grows in place and keeps the content", async () => {
     const args = lab.args(image);
     const made = await lab.create(args);
     const close = await holdOpen(lab.device(made));
@@ -224,7 +224,7 @@ describe("an image volume on this machine", function () {
     await remove(grown);
   });
 
-  it("writes an image with another digest onto the same volume, but not while it is open", async () => {
+  it("#26 writes an image with another digest onto the same volume, but not while it is open", async () => {
     const args = lab.args(image);
     const made = await lab.create(args);
     const next = await lab.image();
@@ -245,7 +245,7 @@ describe("an image volume on this machine", function () {
     await remove(populated);
   });
 
-  it("succeeds in removing what is gone already", async () => {
+  it("#39 succeeds in removing what is gone already", async () => {
     const made = await lab.create(lab.args(image));
     await remove(made);
     await remove(made);
@@ -262,7 +262,7 @@ describe("an image volume on this machine", function () {
     await remove(renamed);
   });
 
-  it("reports drift: a volume removed, resized, or with other content", async () => {
+  it("#35 reports drift: a volume removed, resized, or with other content", async () => {
     const args = lab.args(image);
     const made = await lab.create(args);
     const name = made.id.split("/")[1] ?? "";

@@ -1,4 +1,5 @@
 import * as http from "node:http";
+import * as https from "node:https";
 import type { AddressInfo } from "node:net";
 
 /** What a front does with a request instead of passing it on. */
@@ -31,8 +32,12 @@ export interface FaultFront {
   stop(): void;
 }
 
-export async function startFaultFront(target: string): Promise<FaultFront> {
-  const server = http.createServer((request, response) => {
+/** @param tls speaks HTTPS with this certificate, instead of HTTP */
+export async function startFaultFront(
+  target: string,
+  tls?: { key: string; cert: string },
+): Promise<FaultFront> {
+  const answer: http.RequestListener = (request, response) => {
     const range = request.headers.range;
     const seen: SeenRequest = {
       method: request.method ?? "",
@@ -51,18 +56,19 @@ export async function startFaultFront(target: string): Promise<FaultFront> {
     // The Host header stays as it is: the signature covers it.
     const { hostname, port } = new URL(target);
     const onward = { hostname, port, method: request.method, path: request.url, headers };
-    const forwarded = http.request(onward, (answer) => {
-      response.writeHead(answer.statusCode ?? 502, answer.headers);
-      void pass(answer, response, fault);
+    const forwarded = http.request(onward, (reply) => {
+      response.writeHead(reply.statusCode ?? 502, reply.headers);
+      void pass(reply, response, fault);
     });
     forwarded.on("error", () => response.destroy());
     response.on("close", () => forwarded.destroy());
     request.pipe(forwarded);
-  });
+  };
+  const server = tls === undefined ? http.createServer(answer) : https.createServer(tls, answer);
   server.unref();
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const front: FaultFront = {
-    endpoint: `http://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
+    endpoint: `${tls === undefined ? "http" : "https"}://127.0.0.1:${String((server.address() as AddressInfo).port)}`,
     seen: [],
     fault: () => undefined,
     stop: () => {

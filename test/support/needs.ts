@@ -99,6 +99,7 @@ const probes = {
   xsltproc: command("xsltproc", "--version"),
   pyyaml: command("python3", "-c", "import yaml"),
   curl: command("curl", "--version"),
+  openssl: command("openssl", "version"),
   go: command("go", "version"),
   pulumi,
   image,

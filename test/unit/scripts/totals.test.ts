@@ -7,12 +7,12 @@ import * as path from "node:path";
 const checkout = path.resolve(import.meta.dirname, "../../..");
 
 /** Runs mocha as `make test` does, over a file of its own. */
-function mocha(source: string) {
+function mocha(source: string, ...options: string[]) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-totals-"));
   const file = path.join(folder, "some.test.cjs");
   fs.writeFileSync(file, source);
   try {
-    return spawnSync(process.execPath, ["node_modules/mocha/bin/mocha.js", file], {
+    return spawnSync(process.execPath, ["node_modules/mocha/bin/mocha.js", ...options, file], {
       cwd: checkout,
       encoding: "utf8",
     });
@@ -44,5 +44,20 @@ describe("the totals reporter", function () {
       });`);
     assert.equal(stdout.trimEnd().split("\n").at(-1), "0 passed, 1 failed, 0 skipped");
     assert.notEqual(status, 0);
+  });
+
+  it("shows before it how the tests of each fault ended, when it is asked to", () => {
+    const source = `
+      describe("some", () => {
+        it("#3 #41 passes", () => {});
+        it("#5 fails", () => { throw new Error("no"); });
+        it("#6 is skipped", function () { this.skip(); });
+      });`;
+    const { stdout } = mocha(source, "--reporter-option", "faults=yes");
+    for (const line of [/^#3 +passed +1 /m, /^#41 +passed +1 /m, /^#5 +failed /m, /^#6 +skipped /m])
+      assert.match(stdout, line);
+    assert.match(stdout, /^41 faults: 2 passed, 1 failed, 1 skipped, /m);
+    assert.equal(stdout.trimEnd().split("\n").at(-1), "1 passed, 1 failed, 1 skipped");
+    assert.doesNotMatch(mocha(source).stdout, /41 faults/);
   });
 });
