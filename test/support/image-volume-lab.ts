@@ -8,6 +8,7 @@ import type { Properties } from "../../providers/handler.ts";
 import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
 import { type FaultFront, startFaultFront } from "./fault-front.ts";
+import type { LvmGuest } from "./lvm-guest.ts";
 import { startMinio, type TestMinio } from "./minio.ts";
 import { makeVolumeGroup, type TestVolumeGroup } from "./volume-group.ts";
 
@@ -57,9 +58,13 @@ export class ImageVolumeLab {
   private count = 0;
   private readonly environment: NodeJS.ProcessEnv;
 
-  private constructor(group: TestVolumeGroup, minio: TestMinio, front: FaultFront) {
-    [this.group, this.minio, this.front] = [group, minio, front];
-    this.cache = path.join(group.folder, "cache");
+  private constructor(
+    group: TestVolumeGroup,
+    minio: TestMinio,
+    front: FaultFront,
+    cache = path.join(group.folder, "cache"),
+  ) {
+    [this.group, this.minio, this.front, this.cache] = [group, minio, front, cache];
     const set: NodeJS.ProcessEnv = {
       ...this.variables(),
       ...{ MINIO_ACCESS_KEY: undefined, MINIO_SECRET_KEY: undefined },
@@ -71,10 +76,21 @@ export class ImageVolumeLab {
   }
 
   static async make(options: { sizeMiB?: number } = {}): Promise<ImageVolumeLab> {
-    const group = makeVolumeGroup(options);
+    return ImageVolumeLab.#with(makeVolumeGroup(options));
+  }
+
+  /** A lab whose volumes and cache are on a guest. */
+  static async makeOn(guest: LvmGuest): Promise<ImageVolumeLab> {
+    const lab = await ImageVolumeLab.#with(guest.makeVolumeGroup(), "/var/lib/groundwork/cache");
+    lab.uri = guest.uri;
+    guest.forward(Number(new URL(lab.front.endpoint).port));
+    return lab;
+  }
+
+  static async #with(group: TestVolumeGroup, cache?: string): Promise<ImageVolumeLab> {
     const minio = await startMinio();
     await minio.client.makeBucket("images");
-    return new ImageVolumeLab(group, minio, await startFaultFront(minio.endpoint));
+    return new ImageVolumeLab(group, minio, await startFaultFront(minio.endpoint), cache);
   }
 
   /** What the provider reads from the environment. */
