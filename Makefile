@@ -3,6 +3,7 @@
 STACK ?= local
 M ?= vm1
 ARGS ?=
+CASES ?= 1000000
 export STACK
 
 .DEFAULT_GOAL := help
@@ -34,12 +35,15 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e check format
+.PHONY: test unit component integration e2e fuzz check format
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
 unit component integration e2e: ## One kind of tests only
 	@scripts/run test $(ARGS) $@
+
+fuzz: ## A million cases for each parser of what others made; make fuzz CASES=10000000 for more
+	@scripts/setup && GROUNDWORK_FUZZ_CASES="$(CASES)" npx mocha 'test/unit/**/fuzz.test.ts'
 
 check: ## Types, lint, formatting, shell scripts, unit and component tests
 	@scripts/setup && npm run --silent check

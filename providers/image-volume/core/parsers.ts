@@ -22,8 +22,12 @@ export function parseSidecar(text: string, objectName: string): string {
   const lines = text.split(/\r\n|\r|\n/).filter((line) => line.trim() !== "");
   const baseName = objectName.split("/").at(-1) ?? objectName;
   const rows = lines.map((line) => {
-    const [, digest = "", file] = /^\s*([^\s]+)(?:\s+\*?(.*?))?\s*$/.exec(line) ?? [];
-    return { digest: digest.toLowerCase(), file: file?.split("/").at(-1) };
+    // By hand: a pattern with several runs of spaces takes minutes over a hostile line.
+    const text = line.trim();
+    const end = text.search(/\s/);
+    if (end === -1) return { digest: text.toLowerCase(), file: undefined };
+    const file = text.slice(end).trimStart().replace(/^\*/, "");
+    return { digest: text.slice(0, end).toLowerCase(), file: file.split("/").at(-1) };
   });
   const named = rows.filter((row) => row.file === baseName);
   const chosen = named.length > 0 ? named : rows;

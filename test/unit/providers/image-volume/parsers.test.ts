@@ -45,18 +45,9 @@ describe("parseSidecar", () => {
       assert.throws(() => parseSidecar(text, "images/debian.qcow2"), { code: "bad-sidecar" });
     });
 
-  it("gives a digest or an error of ours for any text", () => {
-    const line = fc.oneof(fc.string(), fc.constantFrom(digest, other, "  ", "*", "\r\n", "\t"));
-    fc.assert(
-      fc.property(fc.array(line), (parts) => {
-        try {
-          assert.match(parseSidecar(parts.join(""), "debian.qcow2"), /^[0-9a-f]{64}$/);
-        } catch (error) {
-          assert.ok(error instanceof GroundworkError, String(error));
-        }
-      }),
-      { numRuns: 10_000 },
-    );
+  it("refuses a line that a pattern would search for minutes, at once", () => {
+    const line = `x${" ".repeat(3000)}y\u2028z`;
+    assert.throws(() => parseSidecar(line, "images/debian.qcow2"), { code: "bad-sidecar" });
   });
 });
 
