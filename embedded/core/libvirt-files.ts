@@ -50,6 +50,7 @@ mount --bind "$lib" /var/lib/libvirt
 mount --bind "$cache" /var/cache/libvirt
 mount --bind "$log" /var/log/libvirt
 mount --bind "$run" /run/libvirt
+ip link set lo up # VNC screens listen on it
 [ ! -d /run/dbus ] || mount -t tmpfs -o mode=0755 none /run/dbus
 exec "$@"
 `.trim();

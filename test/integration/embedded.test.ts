@@ -180,6 +180,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
 
   it("keeps its network inside the namespace and its folders out of the machine's mounts", () => {
     assert.match(sh(`nsenter --net=/run/netns/${options.name} ip -4 addr`), /192\.168\.122\.1\/24/);
+    assert.match(sh(`ip -n ${options.name} -brief addr show lo`), /127\.0\.0\.1/);
     assert.ok(!sh("ip -4 addr").includes("192.168.122.1/24"));
     assert.ok(!sh("cat /proc/self/mountinfo").includes(" /etc/libvirt "));
   });
