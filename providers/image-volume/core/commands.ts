@@ -1,8 +1,9 @@
 import { quote } from "../../host/core/script.ts";
 import { renderDetectActivation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
+import { fetchLibrary } from "./fetch-library.ts";
 import type { CacheLayout } from "./layout.ts";
 import { headerBytes } from "./qcow2.ts";
-import { fetchLibrary, scriptLibrary } from "./script-library.ts";
+import { scriptLibrary } from "./script-library.ts";
 
 const tools = [
   "lvm",
@@ -85,14 +86,13 @@ export function renderEnsureEntry(args: {
           'mkdir -p -m 0750 -- "$cache"',
           `gw_lock ${quote(cache.lock(digest))} 3600 'another run has been fetching the image for an hour'`,
           "if ! whole; then",
-          '  resumed=$(stat -c %s "$part" 2>/dev/null || echo 0)',
+          "  resumed=$(gw_received)",
           "  gw_fetch",
-          '  seen=$(gw_digest <"$part")',
           // What an earlier run had left may be at fault: once more from the start.
           '  if [ "$seen" != "$digest" ] && [ "$resumed" -gt 0 ]; then',
-          '    rm -f "$part"; gw_fetch; seen=$(gw_digest <"$part")',
+          "    gw_discard; gw_fetch",
           "  fi",
-          '  [ "$seen" = "$digest" ] || { rm -f "$part"; gw_fail digest-mismatch "$seen"; }',
+          '  [ "$seen" = "$digest" ] || { gw_discard; gw_fail digest-mismatch "$seen"; }',
           '  chmod 0640 -- "$part"; sync -- "$part"; mv -fT -- "$part" "$entry"; sync -- "$cache"',
           "  echo '@value fetched yes'",
           "fi",
