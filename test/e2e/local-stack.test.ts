@@ -10,6 +10,7 @@ import { readActivation } from "../../providers/volume-group/effects/activation.
 import { type CheckoutCopy, copyCheckout, type Outcome } from "../support/checkout-copy.ts";
 import {
   editStackFile,
+  interruptDuringUp,
   isRunning,
   killDuringUp,
   parseLastLine,
@@ -121,7 +122,7 @@ describe("a lab from nothing to nothing", function () {
     assert.match(await succeed(pulumi("preview --diff")), /cache *: "miss"/);
   });
 
-  it("goes on after pulumi was killed while it fetched, converted and waited", async () => {
+  it("goes on after Ctrl-C, and after pulumi was killed while it fetched, converted and waited", async () => {
     const cache = path.join(lab.home, "cache");
     await killDuringUp(
       lab,
@@ -131,7 +132,9 @@ describe("a lab from nothing to nothing", function () {
     await killDuringUp(lab, "a volume is populated", () =>
       isRunning("qemu-img", "convert", `/dev/${name}/`),
     );
-    await killDuringUp(lab, "a machine boots", (output) => /e2e1: \d+ s: /.test(output));
+    const boots = (output: string): boolean => /e2e1: \d+ s: /.test(output);
+    await killDuringUp(lab, "a machine boots", boots);
+    await interruptDuringUp(lab, "a machine boots", boots);
     await succeed(lab.make("up"));
     assert.match(await inGuest("cloud-init status"), /status: done/);
     assert.equal(await inGuest("sudo cat /etc/ssh/ssh_host_ed25519_key.pub"), hostPublicKey);

@@ -67,6 +67,35 @@ export function isRunning(...words: readonly string[]): boolean {
   });
 }
 
+type Condition = (output: string) => boolean;
+
+async function waitDuring(up: Running, what: string, condition: Condition): Promise<void> {
+  while (!condition(up.output())) {
+    const ended = await Promise.race([up.done.then(() => true), sleep(15, false)]);
+    assert.ok(!ended, `make up ended before ${what}:\n${up.output().slice(-4000)}`);
+  }
+}
+
+function worksIn(folder: string, pid: number): boolean {
+  try {
+    return fs.readlinkSync(`/proc/${String(pid)}/cwd`) === folder;
+  } catch {
+    return false; // it ended meanwhile
+  }
+}
+
+async function findProcess(
+  lab: CheckoutCopy,
+  what: string,
+  matches: (command: readonly string[]) => boolean,
+): Promise<number> {
+  const found = (await readProcesses()).find(
+    ({ pid, command }) => matches(command) && worksIn(lab.folder, pid),
+  );
+  assert.ok(found !== undefined, what);
+  return found.pid;
+}
+
 /**
  * Starts `make up` and kills Pulumi with -9 once the condition holds; returns when make has ended.
  * Fails when `make up` ends before.
@@ -74,19 +103,36 @@ export function isRunning(...words: readonly string[]): boolean {
 export async function killDuringUp(
   lab: CheckoutCopy,
   what: string,
-  condition: (output: string) => boolean,
+  condition: Condition,
 ): Promise<void> {
   const up = lab.make("up");
-  while (!condition(up.output())) {
-    const ended = await Promise.race([up.done.then(() => true), sleep(15, false)]);
-    assert.ok(!ended, `make up ended before ${what}:\n${up.output().slice(-4000)}`);
-  }
-  const pulumi = (await readProcesses()).find(
-    ({ command, home }) =>
-      home === lab.home && path.basename(command[0] ?? "") === "pulumi" && command[1] === "up",
+  await waitDuring(up, what, condition);
+  const pulumi = await findProcess(
+    lab,
+    `no pulumi runs while ${what}`,
+    ([file = "", verb]) => path.basename(file) === "pulumi" && verb === "up",
   );
-  assert.ok(pulumi !== undefined, `no pulumi runs while ${what}`);
-  process.kill(pulumi.pid, "SIGKILL");
+  process.kill(pulumi, "SIGKILL");
   const { exitCode } = await up.done;
   assert.notEqual(exitCode, 0, "make up cannot succeed when its pulumi is killed");
+}
+
+/** As `killDuringUp`, with Ctrl-C pressed twice: stop gently, and then at once. */
+export async function interruptDuringUp(
+  lab: CheckoutCopy,
+  what: string,
+  condition: Condition,
+): Promise<void> {
+  const up = lab.make("up");
+  await waitDuring(up, what, condition);
+  const program = await findProcess(lab, `no program runs while ${what}`, (command) =>
+    command.some((word) => word.endsWith("scripts/up.ts")),
+  );
+  for (const advice of [/Press Ctrl-C again/, /Stopping at once/]) {
+    process.kill(program, "SIGINT");
+    await waitDuring(up, `it said ${String(advice)}`, (output) => advice.test(output));
+  }
+  const { exitCode, output } = await up.done;
+  assert.notEqual(exitCode, 0);
+  assert.match(output, /was interrupted. Run `make up` to go on/);
 }
