@@ -35,7 +35,7 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e fuzz check format
+.PHONY: test unit component integration e2e fuzz bench check format
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
@@ -44,6 +44,9 @@ unit component integration e2e: ## One kind of tests only
 
 fuzz: ## A million cases for each parser of what others made; make fuzz CASES=10000000 for more
 	@scripts/setup && GROUNDWORK_FUZZ_CASES="$(CASES)" npx mocha 'test/unit/**/fuzz.test.ts'
+
+bench: ## Ratios against other methods and against what was promised
+	@scripts/run bench $(ARGS)
 
 check: ## Types, lint, formatting, shell scripts, unit and component tests
 	@scripts/setup && npm run --silent check

@@ -32,6 +32,7 @@ const actingGroups = acting.modules.flatMap((name) =>
 
 /** Files that decide without acting: see "Who may import whom" in CONTRIBUTING.md. */
 const pure = [
+  "bench/core/**/*.ts",
   "components/planning/**/*.ts",
   "cloud-init/**/*.ts",
   "config/**/*.ts",
