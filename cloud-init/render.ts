@@ -140,11 +140,12 @@ export function renderNetworkConfig(interfaces: readonly SeedInterface[]): strin
 }
 
 /**
- * Names what the seed says, so that cloud-init runs anew when it says something else. The private
- * key is left out: its public half stands for it, and the name may be shown.
+ * Names what the seed says and what is on the root volume, so that cloud-init runs anew when either
+ * is another. The private key is left out: its public half stands for it, and the name may be shown.
  */
-export function deriveInstanceId(seed: Seed): string {
-  const text = `${renderUserData(seed, "")}\n${renderNetworkConfig(seed.interfaces)}`;
+export function deriveInstanceId(seed: Seed, contentId?: string): string {
+  const said = `${renderUserData(seed, "")}\n${renderNetworkConfig(seed.interfaces)}`;
+  const text = contentId === undefined ? said : `${said}\n${contentId}`;
   const digest = createHash("sha256").update(text).digest("hex").slice(0, 12);
   return `${seed.hostname}-${digest}`;
 }

@@ -53,7 +53,15 @@ export interface VirtualMachineArgs {
   /** Memory in MiB. A change replaces the domain; volumes stay. */
   memoryMiB: number;
   /** The disk it boots from; its arguments are those of ImageVolume. */
-  rootVolume: MachineVolume & { image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>> };
+  rootVolume: MachineVolume & {
+    image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>>;
+    /** Another number, as another digest, writes the image anew; seed and domain are replaced. */
+    generation: number;
+    /** Lets the machine be stopped for that. */
+    allowStop: boolean;
+    /** How long it may take to shut down before it is switched off. */
+    shutdownTimeoutSeconds: number;
+  };
   /** Further, empty disks, whose serial is their name. A change replaces the domain. */
   volumes: readonly (MachineVolume & { name: string })[];
   /** One or more; by the first it is reached. A change replaces the domain. */
@@ -120,7 +128,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
 
     const volume = (
       suffix: string,
-      { volumeGroup, ...volumeArgs }: MachineVolume & Pick<ImageVolumeArgs, "image">,
+      { volumeGroup, ...volumeArgs }: MachineVolume & Omit<Partial<ImageVolumeArgs>, "volumeGroup">,
     ) =>
       new ImageVolume(
         `${name}-${suffix}`,
@@ -133,7 +141,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
         },
         { parent: this },
       );
-    const root = volume("root", args.rootVolume);
+    // A root volume that was written anew gets a new seed, and with it a new domain, which starts.
+    const root = volume("root", { ...args.rootVolume, startAgain: false });
     const further = args.volumes.map(({ name: suffix, ...rest }) => volume(suffix, rest));
     this.volumePath = root.devicePath;
     this.imageDigest = root.digest;
@@ -155,7 +164,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
           ...args.cloudInit,
         };
       });
-    const instanceId = seed.apply(deriveInstanceId);
+    const instanceId = pulumi
+      .all([seed, root.contentId])
+      .apply(([told, contentId]) => deriveInstanceId(told, contentId));
     const seedDisk = new libvirt.CloudinitDisk(
       name,
       {

@@ -90,6 +90,22 @@ export const machine = z
         image: z.string().meta({ description: "Name of a base image.", examples: ["debian"] }),
         sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 4),
         volumeGroup: volumeGroup("Instead of the hypervisor's.").optional(),
+        generation: whole(
+          0,
+          999_999_999,
+          "Another number writes the image anew; what was on the volume is lost.",
+          1,
+        ).default(0),
+        allowStop: flag(
+          false,
+          "Stop the machine where its image or generation changed; otherwise that is refused.",
+        ),
+        shutdownTimeoutSeconds: whole(
+          1,
+          3600,
+          "How long it may take to shut down before it is switched off.",
+          120,
+        ).default(120),
         wipe,
       })
       .meta({

@@ -3,9 +3,10 @@ import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } fr
 import { parseLibvirtUri } from "../host/core/connection.ts";
 import { devicePath } from "../volume-group/core/commands.ts";
 import { argumentsSchema, type ImageVolumeArguments } from "./core/arguments.ts";
+import { plannedContentId } from "./core/content.ts";
 import { diffVolume } from "./core/diff.ts";
 import { hasCode, imageError } from "./core/errors.ts";
-import { parseVolumeId, volumeId } from "./core/layout.ts";
+import { contentId, parseVolumeId, volumeId } from "./core/layout.ts";
 import { selectObserved } from "./core/plan.ts";
 import {
   buildSettledSummary,
@@ -39,7 +40,8 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     if (planned.kind === "refusal" && !planned.refusal.mayPass) throw refusalOf(args, planned);
     const plan = buildSummary(planned, desired, observed, digestSource(args.image));
     sayLostEntry(args, olds["plan"], plan);
-    return { inputs: { ...inputs, plan }, failures };
+    const content = plannedContentId(planned, observed);
+    return { inputs: { ...inputs, plan, ...(content && { contentId: content }) }, failures };
   } catch (error) {
     if (!hasCode(error, ...unreachable)) throw error;
     console.log(`${args.volumeName}: the plan is unknown. ${error.message}`);
@@ -117,6 +119,7 @@ export async function read(
   const desired = buildDesired(args, args.image && digest);
   const observed = selectObserved(found.host, desired);
   const extentBytes = observed.group?.extentBytes ?? 1;
+  const content = contentId(marks);
   const asRounded = Math.ceil(desired.sizeBytes / extentBytes) * extentBytes === sizeBytes;
   const plan = buildSettledSummary(desired, observed, digestSource(args.image));
   sayLostEntry(args, props["plan"], plan);
@@ -124,6 +127,9 @@ export async function read(
     ...args,
     devicePath: devicePath(volumeGroup, volumeName),
     plan,
+    ...(content !== undefined && { contentId: content }),
+    ...(marks.state !== undefined &&
+      (marks.generation ?? 0) !== (args.generation ?? 0) && { generation: marks.generation ?? 0 }),
     sizeGiB: asRounded ? args.sizeGiB : sizeBytes / 2 ** 30,
   };
   const { state, owner, digest: seen } = marks;
@@ -162,12 +168,14 @@ function digestOf(inputs: Properties): { digest?: string } {
 
 function outputs(args: ImageVolumeArguments, examined: Examined): Properties {
   const { desired, observed } = examined;
+  const content = contentId(observed.volume?.marks ?? {});
   return {
     ...args,
     devicePath: devicePath(args.volumeGroup, args.volumeName),
     ...(desired.image && { digest: desired.image.digest }),
     sizeBytes: observed.volume?.sizeBytes,
     volumeUuid: observed.volume?.uuid,
+    ...(content !== undefined && { contentId: content }),
     plan: buildSettledSummary(desired, observed, digestSource(args.image)),
   };
 }

@@ -32,6 +32,18 @@ export interface ImageVolumeArgs {
   owner: pulumi.Input<string>;
   /** Takes over a volume that exists and is not ours, with the content it has. Default false. */
   adopt?: pulumi.Input<boolean>;
+  /** Another number writes the content anew, all that was on the volume being lost. Default 0. */
+  generation?: pulumi.Input<number>;
+  /**
+   * Lets domains be stopped that have the volume open when its content must be written, and starts
+   * them again. Default false: that is refused with `volume-in-use`, as it always is for a process that
+   * is no domain.
+   */
+  allowStop?: pulumi.Input<boolean>;
+  /** How long a domain may take to shut down (by ACPI) before it is switched off. Default 120. */
+  shutdownTimeoutSeconds?: pulumi.Input<number>;
+  /** Whether stopped domains are started again. Default true; false where they are made anew anyway. */
+  startAgain?: pulumi.Input<boolean>;
   /**
    * What becomes of the content when the volume is removed. `zero`, the default: it reads as zeroes
    * before its space is given back. `discard`: the device is told that it may forget it, which is
@@ -59,12 +71,17 @@ export class ImageVolume extends pulumi.dynamic.Resource {
   declare readonly digest: pulumi.Output<string | undefined>;
   /** LVM's own identity of the volume: another one means that it was made anew. */
   declare readonly volumeUuid: pulumi.Output<string>;
+  /**
+   * Names the content: another one means that it was written anew, with the same image or another.
+   * Undefined for a volume that was taken over, and for one last written by an earlier version.
+   */
+  declare readonly contentId: pulumi.Output<string | undefined>;
   declare readonly plan: pulumi.Output<PlanSummary>;
 
   constructor(name: string, args: ImageVolumeArgs, options?: pulumi.CustomResourceOptions) {
     const computed = {
       ...{ devicePath: undefined, sizeBytes: undefined, digest: undefined },
-      ...{ volumeUuid: undefined, plan: undefined },
+      ...{ volumeUuid: undefined, contentId: undefined, plan: undefined },
     };
     super(
       handlerStub("image-volume"),

@@ -26,7 +26,10 @@ function answer(type: string, name: string, inputs: Record<string, unknown>): ob
     ImageVolume: {
       devicePath: `/dev/${String(inputs["volumeGroup"])}/${String(inputs["volumeName"])}`,
       volumeUuid: `uuid-of-${name}`,
-      ...(inputs["image"] !== undefined && { digest: "d".repeat(64) }),
+      ...(inputs["image"] !== undefined && {
+        digest: "d".repeat(64),
+        contentId: `dddddddddddd.${String(Number(inputs["generation"]) + 1)}`,
+      }),
     },
   };
   return { ...computed[kind], ...(pulumi.runtime.isDryRun() ? {} : created[kind]) };
@@ -142,6 +145,10 @@ describe("a lab in an update", () => {
         volumeGroup: "vg",
         volumeName: "vm1-root",
         sizeGiB: 4,
+        generation: 0,
+        allowStop: false,
+        shutdownTimeoutSeconds: 120,
+        startAgain: false,
         wipe: "zero",
         owner: "groundwork/lab",
         image: {
@@ -266,6 +273,22 @@ describe("a machine", () => {
       withMachine({ rootVolume: { image: "debian", sizeGiB: 4, volumeGroup: "fast" } }),
     );
     assert.equal(run.one("ImageVolume").inputs["volumeGroup"], "fast");
+  });
+
+  it("gets a new instance-id, and keeps its host key, when its root volume is written anew", async () => {
+    const seeds = [];
+    for (const generation of [0, 1]) {
+      const rootVolume = { image: "debian", sizeGiB: 4, generation, allowStop: true };
+      const run = await deploy(false, withMachine({ rootVolume }));
+      const { allowStop, startAgain } = run.one("ImageVolume").inputs;
+      assert.deepEqual({ allowStop, startAgain }, { allowStop: true, startAgain: false });
+      const { name, metaData } = run.one("CloudinitDisk").inputs;
+      const [id] = /vm1-[0-9a-f]{12}/.exec(String(name)) ?? [];
+      assert.ok(id !== undefined && String(metaData).includes(id));
+      seeds.push({ id, keys: userData(run)["ssh_keys"] });
+    }
+    assert.notEqual(seeds[0]?.id, seeds[1]?.id);
+    assert.deepEqual(seeds[0]?.keys, seeds[1]?.keys);
   });
 
   it("lets in the stack's key, the lab's and its own, and may have a user of its own", async () => {

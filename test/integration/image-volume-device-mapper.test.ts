@@ -40,6 +40,7 @@ describe("an image volume on a host with device mapper", function () {
       `groundwork.digest=sha256:${image.digest}`,
       "groundwork.owner=groundwork/test",
       "groundwork.state=populated",
+      "groundwork.writes=1",
     ]);
 
     const { props } = await provider.read(made.id, made.outs);

@@ -126,7 +126,9 @@ describe("an image volume that must not be made, changed or removed", function (
     const changed = { ...args, image: { ...(args["image"] as object), key: "broken.qcow2" } };
     await assert.rejects(lab.update(made, changed), /qemu-img could not convert the image/);
     assert.ok(lab.group.volumes().includes(name));
-    assert.deepEqual(lab.group.tags(name), ["groundwork.owner=groundwork/test"]);
+    assert.deepEqual(lab.group.tags(name), [
+      ...["groundwork.owner=groundwork/test", "groundwork.writes=1"],
+    ]);
     const mended = await lab.create(args);
     lab.assertContent(lab.device(mended), image);
     await remove(mended);

@@ -71,6 +71,7 @@ describe("an image volume on this machine", function () {
       `groundwork.digest=sha256:${image.digest}`,
       "groundwork.owner=groundwork/test",
       "groundwork.state=populated",
+      "groundwork.writes=1",
     ]);
     assert.equal(made.outs["digest"], image.digest);
     assert.equal(made.outs["devicePath"], lab.device(made));

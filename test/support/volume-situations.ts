@@ -7,6 +7,14 @@ export const gibibyte = 2 ** 30;
 export const extentBytes = 4 * 2 ** 20;
 export const [digest, older] = ["a".repeat(64), "b".repeat(64)];
 
+/** What a volume is asked for beside its size, owner and image, where nothing is said. */
+export const defaults = {
+  generation: 0,
+  allowStop: false,
+  shutdownTimeoutSeconds: 120,
+  startAgain: true,
+};
+
 /** A volume with these marks, of 4 GiB. */
 export const volume = (
   marks: Parameters<typeof buildTags>[0],
@@ -21,6 +29,9 @@ export const volume = (
   ...more,
 });
 
+/** The UUID of a domain that an earlier run stopped. */
+export const stopped = "11111111-2222-3333-4444-555555555555";
+
 /** A host with room for anything. */
 export const observed = (more: Partial<Observed> = {}): Observed => ({
   group: { extentBytes, freeBytes: 100 * gibibyte },
@@ -33,6 +44,8 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
   .record({
     gigabytes: fc.integer({ min: 1, max: 4 }),
     adopt: fc.boolean(),
+    generation: fc.nat(2),
+    startAgain: fc.boolean(),
     formerOwner: fc.option(fc.constant("p/former"), { nil: undefined }),
     image: fc.option(fc.constantFrom(digest, older), { nil: undefined }),
     cached: fc.boolean(),
@@ -43,13 +56,18 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
         digest: fc.constantFrom(undefined, digest, older),
         state: fc.constantFrom(undefined, "populated" as const, "adopted" as const),
         growing: fc.boolean(),
+        generation: fc.nat(2),
+        writes: fc.option(fc.nat(3), { nil: undefined }),
+        stopped: fc.constantFrom(undefined, [stopped]),
+        domains: fc.subarray(["vm1", "vm2"]),
       }),
       { nil: undefined },
     ),
   })
-  .map(({ gigabytes, adopt, formerOwner, image, cached, there }) => {
+  .map(({ gigabytes, adopt, generation, startAgain, formerOwner, image, cached, there }) => {
     const want: DesiredVolume = {
       ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt },
+      ...{ ...defaults, generation, startAgain, allowStop: true },
       sizeBytes: gigabytes * gibibyte,
       ...(formerOwner !== undefined && { formerOwner }),
       ...(image !== undefined && { image: { digest: image, bytes: 9 } }),
@@ -58,6 +76,9 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
       ...(there?.owner !== undefined && { owner: there.owner }),
       ...(there?.digest !== undefined && { digest: there.digest }),
       ...(there?.state !== undefined && { state: there.state }),
+      ...((there?.generation ?? 0) > 0 && { generation: there?.generation ?? 0 }),
+      ...(there?.writes !== undefined && { writes: there.writes }),
+      ...(there?.stopped !== undefined && { stopped: there.stopped }),
       ...(there?.growing === true && {
         growingFromBytes: there.gigabytes * gibibyte - extentBytes,
       }),
@@ -66,7 +87,12 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
       want,
       observed({
         ...(cached && { cachedBytes: 9 }),
-        ...(there && { volume: volume(marks, { sizeBytes: there.gigabytes * gibibyte }) }),
+        ...(there && {
+          volume: volume(marks, {
+            sizeBytes: there.gigabytes * gibibyte,
+            users: there.domains.map((domain, pid) => ({ pid, command: "qemu", domain })),
+          }),
+        }),
       }),
     ];
   });
@@ -80,12 +106,18 @@ export function applyStep(now: ObservedVolume | undefined, step: Step): Observed
       marks: parseTags(step.addTags),
     };
   if (now === undefined) return now;
+  if (step.kind === "stopDomains") {
+    const tags = step.startAgain ? [...now.tags, ...buildTags({ stopped: [stopped] })] : now.tags;
+    return { ...now, users: [], tags, marks: parseTags(tags) };
+  }
   const [add, remove] = [
     "addTags" in step ? step.addTags : [],
     "removeTags" in step ? step.removeTags : [],
   ];
   const tags = [...new Set([...now.tags.filter((tag) => !remove.includes(tag)), ...add])].filter(
-    (tag) => step.kind !== "growVolume" || !tag.startsWith("groundwork.growing="),
+    (tag) =>
+      !(step.kind === "growVolume" && tag.startsWith("groundwork.growing=")) &&
+      !(step.kind === "startDomains" && tag.startsWith("groundwork.stopped=")),
   );
   const sizeBytes = step.kind === "growVolume" ? step.toBytes : now.sizeBytes;
   return { ...now, sizeBytes, tags, marks: parseTags(tags) };

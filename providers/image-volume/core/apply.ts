@@ -4,6 +4,7 @@ import {
   renderVolumeScript,
   type VolumeGroupCommands,
 } from "../../volume-group/core/commands.ts";
+import { domainLibrary, renderStartDomains, renderStopDomains } from "./domains.ts";
 import { buildTags, volumeLock } from "./layout.ts";
 import type { ObservedVolume } from "./parsers.ts";
 import { type Step, undoOf } from "./plan.ts";
@@ -41,6 +42,8 @@ export function renderApply(args: ApplyArguments): string {
   ]);
   return renderVolumeScript(commands, [
     scriptLibrary,
+    domainLibrary,
+    `libvirt_uri=${quote(args.libvirtUri)}`,
     `device=${quote(devicePath(volumeGroup, volumeName))}`,
     `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
     ...renderExpect(args),
@@ -94,6 +97,10 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
     case "changeOwner":
     case "markPopulated":
       return retag(step.addTags, step.removeTags);
+    case "stopDomains":
+      return renderStopDomains(commands, id, step);
+    case "startDomains":
+      return renderStartDomains(commands, id);
     case "unmarkVolume":
       return ['gw_refuse_open "$device"', ...retag([], step.removeTags)];
     case "growVolume": {
@@ -104,7 +111,7 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
         // The new piece may hold what another volume left there; a guest does not see it yet.
         `gw_zero "$device" ${String(step.fromBytes)} ${String(step.toBytes)} --force`,
         ...retag([], growing),
-        ...renderResizeDomains(args, step.toBytes),
+        ...renderResizeDomains(step.toBytes),
       ];
     }
     case "populateVolume":
@@ -124,11 +131,11 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
   }
 }
 
-function renderResizeDomains(args: ApplyArguments, bytes: number): string[] {
+function renderResizeDomains(bytes: number): string[] {
   return [
     'gw_users "$device" | cut -f 3 | while read -r domain; do',
     '  [ -n "$domain" ] || continue',
-    `  virsh -c ${quote(args.libvirtUri)} blockresize "$domain" "$device" ${String(bytes)}B >/dev/null ||`,
+    `  gw_virsh blockresize "$domain" "$device" ${String(bytes)}B >/dev/null ||`,
     '    echo "@value unresized $domain"',
     "done",
   ];

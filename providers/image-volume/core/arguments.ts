@@ -66,6 +66,10 @@ export const argumentsSchema = z.strictObject({
   owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
   adopt: z.boolean().optional(),
   wipe: z.enum(wipes).optional(),
+  generation: z.int().min(0).max(999_999_999).optional(),
+  allowStop: z.boolean().optional(),
+  shutdownTimeoutSeconds: z.int().min(1).max(3600).optional(),
+  startAgain: z.boolean().optional(),
 });
 
 export type ImageVolumeArguments = z.infer<typeof argumentsSchema>;

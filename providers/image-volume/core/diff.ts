@@ -25,8 +25,9 @@ export type HostOf = (uri: string) => string;
  * - `sizeGiB`: grows in place (a smaller one is refused by the plan)
  * - `image`: repopulates in place when the digest changes; the same image elsewhere is ignored
  * - `owner`: retags in place
+ * - `generation`: writes the content anew in place
  * - `wipe`: recorded, for the removal reads it from the state
- * - `adopt`, `plan`: ignored
+ * - `adopt`, `allowStop`, `shutdownTimeoutSeconds`, `startAgain`, `plan`: ignored
  *
  * @param olds the outputs of the last run or refresh, with the `digest` that is on the volume, and
  *   the `foreignOwner` that a refresh found on it instead of ours
@@ -49,6 +50,7 @@ export function diffVolume(
   if (olds.sizeGiB !== news.sizeGiB) updates.push("sizeGiB");
   if (olds.owner !== news.owner || olds.foreignOwner !== undefined) updates.push("owner");
   if (imageChanged(olds, news, same)) updates.push("image");
+  if ((olds.generation ?? 0) !== (news.generation ?? 0)) updates.push("generation");
   if ((olds.wipe ?? "zero") !== (news.wipe ?? "zero")) updates.push("wipe");
   return { replaces, updates };
 }

@@ -97,11 +97,20 @@ export interface VolumeMarks {
   owner?: string;
   digest?: string;
   state?: "populated" | "adopted";
+  /** The generation that its content was asked for with; none: 0. */
+  generation?: number;
+  /** How often its content has been written; unknown for what was there before us. */
+  writes?: number;
+  /** UUIDs of the domains that a run stopped and is to start again. */
+  stopped?: readonly string[];
   /** Growing began at this size, and the bytes from here on may not be zeroed yet. */
   growingFromBytes?: number;
 }
 
 const prefix = "groundwork.";
+/** What stands before a domain's UUID in the tag that says that we stopped it. */
+export const stoppedPrefix = `${prefix}stopped=`;
+const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The tags that say this. LVM allows letters, digits and `_+.-/=!:&#` in them. */
 export function buildTags(marks: VolumeMarks): string[] {
@@ -112,6 +121,9 @@ export function buildTags(marks: VolumeMarks): string[] {
     ...(marks.growingFromBytes === undefined
       ? []
       : [`${prefix}growing=${String(marks.growingFromBytes)}`]),
+    ...((marks.generation ?? 0) === 0 ? [] : [`${prefix}generation=${String(marks.generation)}`]),
+    ...(marks.writes === undefined ? [] : [`${prefix}writes=${String(marks.writes)}`]),
+    ...(marks.stopped ?? []).map((uuid) => `${stoppedPrefix}${uuid}`),
   ];
 }
 
@@ -131,11 +143,32 @@ export function parseTags(tags: readonly string[]): VolumeMarks {
   const digest = value("digest")?.replace(/^sha256:/, "");
   const state = value("state");
   const growing = value("growing");
+  const whole = (name: string): number | undefined => {
+    const text = value(name);
+    return text !== undefined && /^[0-9]{1,9}$/.test(text) ? Number(text) : undefined;
+  };
+  const [generation, writes] = [whole("generation"), whole("writes")];
+  const stopped = tags
+    .filter((tag) => tag.startsWith(stoppedPrefix))
+    .map((tag) => tag.slice(stoppedPrefix.length))
+    .filter((uuid) => uuidPattern.test(uuid));
   return {
     ...(owner !== undefined && { owner }),
     ...(digest !== undefined && isDigest(digest) && { digest }),
     ...((state === "populated" || state === "adopted") && { state }),
     ...(growing !== undefined &&
       /^[0-9]{1,15}$/.test(growing) && { growingFromBytes: Number(growing) }),
+    ...(generation !== undefined && generation > 0 && { generation }),
+    ...(writes !== undefined && { writes }),
+    ...(stopped.length > 0 && { stopped }),
   };
+}
+
+/**
+ * Names what is on a volume, so that another name means that it was written anew; `undefined` where
+ * that is not known, as for a volume that was taken over.
+ */
+export function contentId(marks: VolumeMarks): string | undefined {
+  if (marks.state === undefined || marks.writes === undefined) return undefined;
+  return `${marks.digest?.slice(0, 12) ?? "zeroes"}.${String(marks.writes)}`;
 }

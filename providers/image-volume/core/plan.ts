@@ -1,6 +1,7 @@
 import type { ImageVolumeCode } from "./errors.ts";
 import { formatBytes } from "./errors.ts";
 import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
+import { contentSteps, stopSteps } from "./content.ts";
 import type { HostObservation, ObservedVolume } from "./parsers.ts";
 
 /** What a volume shall be. */
@@ -13,6 +14,14 @@ export interface DesiredVolume {
   formerOwner?: string;
   /** Whether a volume that is not ours may be taken over as it is. */
   adopt: boolean;
+  /** Another one than the volume's asks for its content anew. */
+  generation: number;
+  /** Whether domains may be stopped that have it open when its content is to be written. */
+  allowStop: boolean;
+  /** How long such a domain may take to shut down before it is switched off. */
+  shutdownTimeoutSeconds: number;
+  /** Whether such domains are started again. */
+  startAgain: boolean;
   /** None: a volume of zeroes. `bytes` and `virtualBytes` are there once they are known. */
   image?: { digest: string; bytes?: number; virtualBytes?: number };
 }
@@ -33,11 +42,13 @@ export type Step =
   | { kind: "adoptVolume"; addTags: string[]; removeTags: string[] }
   | { kind: "changeOwner"; addTags: string[]; removeTags: string[] }
   | { kind: "growVolume"; fromBytes: number; toBytes: number }
+  | { kind: "stopDomains"; domains: string[]; timeoutSeconds: number; startAgain: boolean }
   | { kind: "unmarkVolume"; removeTags: string[] }
   | { kind: "populateVolume"; digest: string }
   | { kind: "zeroTail"; toBytes: number }
   | { kind: "zeroVolume"; toBytes: number }
-  | { kind: "markPopulated"; addTags: string[]; removeTags: string[] };
+  | { kind: "markPopulated"; addTags: string[]; removeTags: string[] }
+  | { kind: "startDomains" };
 
 /** Why something cannot be done, and what the user can do about it. */
 export interface Refusal {
@@ -103,12 +114,17 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
 
   const shape = shapeSteps(desired, volume, targetBytes);
   const content = contentSteps(desired, observed, targetBytes);
-  if (content.length > 0 && volume !== undefined && volume.users.length > 0)
+  const stop = content.length > 0 ? stopSteps(desired, volume) : [];
+  if (stop === undefined)
     return refuse(
       "volume-in-use",
-      `its content would be rewritten while ${describeUsers(volume)} has it open`,
-      { next: "Shut that down, then run the same command again.", mayPass: true },
+      `its content would be rewritten while ${describeUsers(volume ?? { users: [] })} has it open`,
+      {
+        next: "Shut that down, or set allowStop to true if it is a domain, then run the same command again.",
+        mayPass: true,
+      },
     );
+  const starts = (volume?.marks.stopped ?? []).length > 0 || stop.some((step) => step.startAgain);
   const fetch = content.length > 0 ? fetchSteps(desired, observed) : [];
   const toFetch = fetch.reduce((sum, step) => sum + step.bytes, 0);
   if (toFetch > observed.cacheFreeBytes)
@@ -120,7 +136,16 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
         mayPass: true,
       },
     );
-  return { kind: "steps", steps: [...fetch, ...shape, ...content] };
+  return {
+    kind: "steps",
+    steps: [
+      ...fetch,
+      ...shape,
+      ...stop,
+      ...content,
+      ...(starts ? [{ kind: "startDomains" as const }] : []),
+    ],
+  };
 }
 
 function fetchSteps(
@@ -155,6 +180,7 @@ function shapeSteps(
         owner: desired.owner,
         state: "adopted",
         ...(desired.image && { digest: desired.image.digest }),
+        generation: desired.generation,
       }),
       removeTags: volume.tags.filter(isOwnTag),
     });
@@ -163,35 +189,9 @@ function shapeSteps(
   return steps;
 }
 
-function isOurs(desired: DesiredVolume, volume: ObservedVolume): boolean {
+export function isOurs(desired: DesiredVolume, volume: ObservedVolume): boolean {
   const { owner } = volume.marks;
   return owner !== undefined && [desired.owner, desired.formerOwner].includes(owner);
-}
-
-/** What is on the volume: nothing to do when its tags say that it is there, or it is taken over. */
-function contentSteps(desired: DesiredVolume, observed: Observed, targetBytes: number): Step[] {
-  const { volume } = observed;
-  const { image, owner } = desired;
-  if (volume !== undefined && !isOurs(desired, volume)) return [];
-  const marked = volume?.marks.state !== undefined;
-  if (marked && volume.marks.digest === image?.digest) return [];
-  const stale = (volume?.tags ?? []).filter(
-    (tag) => isOwnTag(tag) && !buildTags({ owner: volume?.marks.owner ?? owner }).includes(tag),
-  );
-  return [
-    ...(stale.length > 0 ? [{ kind: "unmarkVolume" as const, removeTags: stale }] : []),
-    ...(image === undefined
-      ? [{ kind: "zeroVolume" as const, toBytes: targetBytes }]
-      : [
-          { kind: "populateVolume" as const, digest: image.digest },
-          { kind: "zeroTail" as const, toBytes: targetBytes },
-        ]),
-    {
-      kind: "markPopulated",
-      addTags: buildTags({ state: "populated", ...(image && { digest: image.digest }) }),
-      removeTags: [],
-    },
-  ];
 }
 
 /** What takes a step back when a later one fails. Only what the run itself made is ever removed. */

@@ -19,6 +19,7 @@ export function progressReporter(
     const { kind, value } = progress;
     if (kind === "convert") say(`${volume}: writing the image, ${value.toFixed(0)} %`);
     if (kind === "zero") say(`${volume}: zeroing, ${formatBytes(value)}${of(totals.zero)}`);
+    if (kind === "stop") say(`${volume}: waiting for its domain to shut down, ${String(value)} s`);
     if (kind !== "fetch") return;
     const seconds = last === undefined ? 0 : (at - last.at) / 1000;
     const rate = last === undefined ? "" : `, ${formatBytes((value - last.bytes) / seconds)}/s`;

@@ -46,6 +46,10 @@ export function buildDesired(
     sizeBytes: args.sizeGiB * 2 ** 30,
     owner: args.owner,
     adopt: args.adopt ?? false,
+    generation: args.generation ?? 0,
+    allowStop: args.allowStop ?? false,
+    shutdownTimeoutSeconds: args.shutdownTimeoutSeconds ?? 120,
+    startAgain: args.startAgain ?? true,
     ...(formerOwner !== undefined && { formerOwner }),
     ...(digest !== undefined && { image: { digest } }),
   };
@@ -140,6 +144,9 @@ async function applyPlan(args: ImageVolumeArguments, examined: Examined): Promis
     heavy: true,
     onLine: progressReporter(volumeName, {}),
   });
+  const forced = values.get("forced");
+  if (forced !== undefined)
+    console.log(`${volumeName}: domain "${forced}" did not shut down and was switched off.`);
   const domain = values.get("unresized");
   if (domain !== undefined)
     console.log(

@@ -185,8 +185,15 @@ describe("deriveInstanceId", () => {
       { guestAgent: false },
       { interfaces: seed.interfaces.slice(0, 1) },
     ];
-    const ids = [seed, ...changes.map((change) => ({ ...seed, ...change }))].map(deriveInstanceId);
+    const ids = [seed, ...changes.map((change) => ({ ...seed, ...change }))].map((each) =>
+      deriveInstanceId(each),
+    );
     assert.equal(new Set(ids).size, changes.length + 1);
+  });
+
+  it("changes with what is on the root volume, once that is known", () => {
+    const ids = [undefined, "d1.1", "d1.2", "d2.2"].map((each) => deriveInstanceId(seed, each));
+    assert.equal(new Set(ids).size, 4);
   });
 
   it("stays when the seed stays", () => {

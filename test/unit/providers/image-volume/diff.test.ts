@@ -88,6 +88,21 @@ describe("diffVolume", () => {
       [],
       ["image"],
     ],
+    [
+      "writes the content anew for another generation",
+      state,
+      { ...state, generation: 1 },
+      [],
+      ["generation"],
+    ],
+    ["takes no generation for the first one", state, { ...state, generation: 0 }, [], []],
+    [
+      "ignores how domains are stopped",
+      state,
+      { ...state, allowStop: true, shutdownTimeoutSeconds: 5, startAgain: false },
+      [],
+      [],
+    ],
     ["records how to wipe", state, { ...state, wipe: "none" }, [], ["wipe"]],
     ["takes no wipe for the default one", state, { ...state, wipe: "zero" }, [], []],
     [

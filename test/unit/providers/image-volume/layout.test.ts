@@ -23,6 +23,9 @@ const marks: fc.Arbitrary<VolumeMarks> = fc
       digest,
       state: fc.constantFrom("populated" as const, "adopted" as const),
       growingFromBytes: fc.nat(),
+      generation: fc.integer({ min: 1, max: 999_999_999 }),
+      writes: fc.nat(999_999_999),
+      stopped: fc.uniqueArray(fc.uuid(), { minLength: 1, maxLength: 3 }),
     },
     { requiredKeys: [] },
   )

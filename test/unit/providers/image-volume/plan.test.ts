@@ -7,15 +7,18 @@ import {
   type Step,
   undoOf,
 } from "../../../../providers/image-volume/core/plan.ts";
+import { plannedContentId } from "../../../../providers/image-volume/core/content.ts";
 import {
   applyStep,
   carryOut,
+  defaults,
   digest,
   extentBytes,
   gibibyte,
   observed,
   older,
   situations,
+  stopped,
   volume,
 } from "../../../support/volume-situations.ts";
 
@@ -25,17 +28,14 @@ const desired: DesiredVolume = {
   sizeBytes: 4 * gibibyte,
   owner: "p/s",
   adopt: false,
+  ...defaults,
   image: { digest, bytes: 200, virtualBytes: 2 * gibibyte },
 };
 
-function withoutImage({
-  volumeGroup,
-  volumeName,
-  sizeBytes,
-  owner,
-  adopt,
-}: DesiredVolume): DesiredVolume {
-  return { volumeGroup, volumeName, sizeBytes, owner, adopt };
+function withoutImage(want: DesiredVolume): DesiredVolume {
+  const rest = { ...want };
+  delete rest.image;
+  return rest;
 }
 
 const kinds = (want: DesiredVolume, seen: Observed): Step["kind"][] | string => {
@@ -44,6 +44,7 @@ const kinds = (want: DesiredVolume, seen: Observed): Step["kind"][] | string => 
 };
 
 const populated = volume({ owner: "p/s", state: "populated", digest });
+const domainUser = { pid: 7, command: "qemu-system-x86", domain: "vm1" };
 const populate = ["populateVolume", "zeroTail", "markPopulated"] as const;
 const blank = withoutImage(desired);
 
@@ -145,6 +146,45 @@ describe("planVolume", () => {
       ["changeOwner", ...populate],
     ],
     [
+      "writes the image anew for another generation",
+      { ...desired, generation: 1 },
+      observed({ cachedBytes: 200, volume: populated }),
+      ["unmarkVolume", ...populate],
+    ],
+    [
+      "stops the domain and starts it again, where that is allowed",
+      { ...desired, generation: 1, allowStop: true },
+      observed({ cachedBytes: 200, volume: { ...populated, users: [domainUser] } }),
+      ["stopDomains", "unmarkVolume", ...populate, "startDomains"],
+    ],
+    [
+      "leaves the domain stopped that is made anew",
+      { ...desired, generation: 1, allowStop: true, startAgain: false },
+      observed({ cachedBytes: 200, volume: { ...populated, users: [domainUser] } }),
+      ["stopDomains", "unmarkVolume", ...populate],
+    ],
+    [
+      "starts what an interrupted run had stopped",
+      desired,
+      observed({ volume: volume({ ...populated.marks, stopped: [stopped] }) }),
+      ["startDomains"],
+    ],
+    [
+      "stops nothing while there is nothing to write",
+      { ...desired, sizeBytes: 5 * gibibyte, allowStop: true },
+      observed({ volume: { ...populated, users: [domainUser] } }),
+      ["growVolume"],
+    ],
+    [
+      "refuses to stop a process that is no domain",
+      { ...desired, generation: 1, allowStop: true },
+      observed({
+        cachedBytes: 200,
+        volume: { ...populated, users: [domainUser, { pid: 8, command: "dd" }] },
+      }),
+      "volume-in-use",
+    ],
+    [
       "refuses where there is no volume group",
       desired,
       { cacheFreeBytes: 1 },
@@ -216,6 +256,22 @@ describe("planVolume", () => {
       planned.kind === "refusal" ? planned.refusal.reason : "",
       /domain "vm1" has it open/,
     );
+  });
+
+  it("fetches before it stops a domain, and counts each time the content is written", () => {
+    const volumeBefore = volume({ ...populated.marks, writes: 3 }, { users: [domainUser] });
+    const want = { ...desired, generation: 2, allowStop: true };
+    const planned = plan(want, observed({ volume: volumeBefore }));
+    if (planned.kind === "refusal") assert.fail(planned.refusal.reason);
+    assert.deepEqual(
+      planned.steps.slice(0, 2).map(({ kind }) => kind),
+      ["fetchImage", "stopDomains"],
+    );
+    const after = carryOut(observed({ volume: volumeBefore }), planned.steps);
+    assert.deepEqual(after.volume?.marks, {
+      ...{ owner: "p/s", digest, state: "populated", generation: 2, writes: 4 },
+    });
+    assert.equal(plannedContentId(planned, observed()), `${digest.slice(0, 12)}.4`);
   });
 
   it("puts the mark last, and removes every mark before the first write", () => {

@@ -5,10 +5,12 @@ import {
   plan,
 } from "../../../../providers/image-volume/core/plan.ts";
 import { buildSummary, digestSource } from "../../../../providers/image-volume/core/summary.ts";
+import { defaults } from "../../../support/volume-situations.ts";
 
 const digest = "a".repeat(64);
 const desired: DesiredVolume = {
   ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt: false },
+  ...defaults,
   sizeBytes: 2 ** 30,
   image: { digest, bytes: 200 },
 };
