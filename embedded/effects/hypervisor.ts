@@ -97,7 +97,8 @@ export async function observeHypervisor(
   const folders = readFolders(layout.libvirt.etc);
   const ours =
     folders !== "absent" || processes.length > 0 || facts?.hypervisor.kind === "embedded";
-  const alive = processes.some((process) => process.daemon === "libvirtd");
+  // Behind a name that is another home's, another home's libvirt would answer.
+  const alive = owned && processes.some((process) => process.daemon === "libvirtd");
   const activeNetworks = alive ? await readActiveNetworks(options) : undefined;
   return {
     system: ours ? { state: "not-asked" } : await readSystem(),

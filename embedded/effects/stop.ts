@@ -32,11 +32,11 @@ export async function stopEmbedded(
   await withLock(options.home, report, async () => {
     const observed = await observe(options);
     if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
-    await stopNamed(options, observed, report);
-    for (const name of readNamesOf(options.home)) {
+    for (const name of readNamesOf(options.home).filter((each) => each !== options.name)) {
       const earlier = { ...options, name }; // the name was another when it was started
       await stopNamed(earlier, await observe(earlier), report);
     }
+    await stopNamed(options, await observe(options), report);
   });
   if (!homeWasThere) removeWhenEmpty(options.home); // made for the lock
 }

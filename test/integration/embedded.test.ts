@@ -449,13 +449,27 @@ describe("the embedded hypervisor, volume group and object store", function () {
       assert.equal(virsh("net-list", "--name"), "default");
     });
 
-    it("ends also what it started under an earlier name", async () => {
+    it("ends also what it started under an earlier name, and nothing under another's", async () => {
       await ensure();
-      const earlier = layoutOf(options);
-      await stopEmbedded({ ...options, name: `${options.name}c` }, ignore);
-      assert.deepEqual(findProcesses(options, undefined), []);
-      for (const path of [earlier.run, earlier.namespace, earlier.root])
-        assert.equal(fs.existsSync(path), false, path);
+      await volumes((vg) => [vg.create(options.volumeGroup, "guest-root", 16 * MiB)]);
+      startGuest();
+      const other: EmbeddedOptions = {
+        ...options,
+        home: path.join(scratch.folder, "other"),
+        name: `${options.name}c`,
+        volumeGroup: `${options.volumeGroup}c`,
+        objectStore: {
+          ...options.objectStore,
+          endpoint: `http://127.0.0.1:${String(await freePort())}`,
+        },
+      };
+      const earlier = layoutOf(other);
+      await ensureEmbedded(other, ignore);
+      await stopEmbedded({ ...other, name: options.name }, ignore);
+      assert.deepEqual(findProcesses(other, undefined), []);
+      for (const gone of [earlier.run, earlier.namespace, earlier.root])
+        assert.equal(fs.existsSync(gone), false, gone);
+      assert.equal(virsh("domstate", "guest"), "running");
     });
 
     it("refuses a name and a volume group that belong to another checkout", async () => {

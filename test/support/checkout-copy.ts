@@ -38,7 +38,7 @@ function run(file: string, args: readonly string[]): void {
   if (status !== 0) throw new Error(`${file} failed: ${stderr}`);
 }
 
-/** Copies what Git knows and what it would add, with the installed packages as hard links. */
+/** Copies what Git knows and what it would add, with the installed packages. */
 function copyInto(folder: string): void {
   const { stdout } = spawnSync(
     "git",
@@ -51,7 +51,7 @@ function copyInto(folder: string): void {
     fs.mkdirSync(path.dirname(to), { recursive: true });
     fs.copyFileSync(from, to);
   }
-  run("cp", ["-a", path.join(checkout, "sdks/libvirt/."), path.join(folder, "sdks/libvirt")]);
+  run("cp", ["-a", path.join(checkout, "sdks/libvirt/bin"), path.join(folder, "sdks/libvirt/bin")]);
   run("cp", ["-a", path.join(checkout, "node_modules"), path.join(folder, "node_modules")]);
 }
 
