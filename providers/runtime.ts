@@ -2,6 +2,8 @@ import * as fs from "node:fs";
 import type { Handler, Properties, StackConfig } from "./handler.ts";
 import type { Method } from "./register.js";
 import type { HandlerName } from "./stub.ts";
+import { describeFailure } from "./telemetry/core/settings.ts";
+import { count, flushTelemetry, inSpan } from "./telemetry/effects/telemetry.ts";
 
 /** Every handler, loaded when it is first needed. */
 const handlers: Record<HandlerName, () => Promise<Handler>> = {
@@ -26,12 +28,32 @@ export async function runHandler(name: string, method: Method, args: unknown[]):
     }
     // Pulumi does not wait for `configure` before the second resource's first call.
     await configured.promise;
-    return await call(handler, method, args);
+    return await traced(name, method, () => call(handler, method, args));
   } catch (error) {
     if (method === "configure") configured.reject(error);
     if (method === "check" && isOurs(error))
       return { inputs: strip(args[1]), failures: [{ property: "", reason: error.message }] };
     throw present(error, method);
+  }
+}
+
+/** One span per call; it is sent before Pulumi hears of the end, for then it may end this process. */
+async function traced(name: string, method: Method, work: () => unknown): Promise<unknown> {
+  const attributes = { "groundwork.provider": name, "groundwork.method": method };
+  try {
+    return await inSpan(`${name} ${method}`, attributes, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        count({
+          ...{ name: "groundwork.failures", unit: "{failure}", value: 1 },
+          attributes: { ...attributes, ...describeFailure(error) },
+        });
+        throw error;
+      }
+    });
+  } finally {
+    await flushTelemetry();
   }
 }
 

@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { redact, tail } from "../../errors.ts";
 import { type Host, openHost } from "../../host/effects/host.ts";
+import { traceParent } from "../../telemetry/effects/telemetry.ts";
 import { renderProbe } from "../core/commands.ts";
 import { buildFailure, type ScriptSubject } from "../core/failures.ts";
 import { type CacheLayout, cacheLayout, defaultCacheFolder } from "../core/layout.ts";
@@ -93,8 +94,10 @@ export async function runScript(
 ): Promise<ReadonlyMap<string, string>> {
   const { host, scripts, converts } = knownHost(uri);
   const { subject, heavy, secrets = [], ...rest } = options;
+  const parent = traceParent();
+  const traced = parent === undefined ? script : `export TRACEPARENT=${parent}\n${script}`;
   const run = (): Promise<string> =>
-    host.run(script, { ...rest, secrets, purpose: subject.purpose });
+    host.run(traced, { ...rest, secrets, purpose: subject.purpose });
   const report = parseScriptReport(await (heavy === true ? converts(run) : scripts(run)));
   if (report.failure === undefined) return report.values;
   const detail = redact(tail(report.failure.detail), secrets);

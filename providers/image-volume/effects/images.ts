@@ -1,3 +1,4 @@
+import { count, inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
@@ -78,7 +79,10 @@ export function ensureEntry(args: {
   const key = `${args.digest} ${args.uri}`;
   const running = ensuring.get(key);
   if (running !== undefined) return running;
-  const started = runEnsureEntry(args).finally(() => ensuring.delete(key));
+  const attributes = { "groundwork.image": describeImage(args.image) };
+  const started = inSpan("fetch", attributes, () => runEnsureEntry(args)).finally(() =>
+    ensuring.delete(key),
+  );
   ensuring.set(key, started);
   return started;
 }
@@ -105,7 +109,14 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
   const header = Buffer.from(values.get("header") ?? "", "base64");
   const { virtualBytes } = readHeader(header, bytes, image);
   const verify = values.get("fetched") !== "yes";
+  countFetch(verify ? "hit" : "miss", verify ? 0 : bytes);
   return { digest, entry: cache.entry(digest, bytes), virtualBytes, verify };
+}
+
+function countFetch(result: "hit" | "miss", bytes: number): void {
+  const attributes = { "groundwork.cache.result": result };
+  count({ name: "groundwork.cache.lookups", unit: "{lookup}", value: 1, attributes });
+  count({ name: "groundwork.fetched", unit: "By", value: bytes });
 }
 
 async function readSource(

@@ -1,4 +1,5 @@
 import type { GroundworkError } from "../../errors.ts";
+import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
 import { type ImageFile, renderApply } from "../core/apply.ts";
@@ -55,11 +56,21 @@ export function buildDesired(
   };
 }
 
+/** What spans say of the volume that they are about. */
+function spanAttributes(args: ImageVolumeArguments): Record<string, string> {
+  const volume = volumeId(args.volumeGroup, args.volumeName);
+  return { "groundwork.volume": volume, "server.address": hostName(args.hypervisorUri) };
+}
+
 /** Looks at host and object store, changing neither, and plans. */
-export async function examineVolume(
+export function examineVolume(
   args: ImageVolumeArguments,
   options: ExamineOptions = {},
 ): Promise<Examined> {
+  return inSpan("plan", spanAttributes(args), () => lookAndPlan(args, options));
+}
+
+async function lookAndPlan(args: ImageVolumeArguments, options: ExamineOptions): Promise<Examined> {
   const { image } = args;
   const [host, digest] = await Promise.all([
     observeHost(args.hypervisorUri, { fresh: options.fresh ?? false }),
@@ -103,7 +114,7 @@ export async function ensureVolume(
     const examined = await examineVolume(args, { ...options, fresh: true });
     if (examined.planned.kind === "steps" && examined.planned.steps.length === 0) return examined;
     try {
-      await applyPlan(args, examined);
+      await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined));
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
       if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
