@@ -17,7 +17,7 @@ import {
 import {
   buildDesired,
   ensureVolume,
-  type Examined,
+  type Ensured,
   examineVolume,
   readVolume,
   refusalOf,
@@ -98,7 +98,7 @@ export async function update(
   const args = argumentsOf(news);
   const former = olds["owner"];
   const options = { ...digestOf(news), ...(typeof former === "string" && { formerOwner: former }) };
-  return { outs: outputs(args, await ensureVolume(args, options)) };
+  return { outs: outputs(args, await ensureVolume(args, options), olds["lastPopulate"]) };
 }
 
 /** Reports what is there, as inputs too, for only those show as drift. */
@@ -137,7 +137,9 @@ export async function read(
     ...(state !== undefined && seen !== undefined && { digest: seen }),
     ...(owner !== args.owner && { foreignOwner: owner ?? "nobody" }),
   };
-  return { id, inputs, props: { ...inputs, ...drift, sizeBytes, volumeUuid: found.volume.uuid } };
+  const { lastPopulate } = props;
+  const outs = { ...inputs, ...drift, sizeBytes, volumeUuid: found.volume.uuid };
+  return { id, inputs, props: { ...outs, ...(lastPopulate !== undefined && { lastPopulate }) } };
 }
 
 async function remove(id: string, props: Properties): Promise<void> {
@@ -166,8 +168,13 @@ function digestOf(inputs: Properties): { digest?: string } {
   return digest === undefined ? {} : { digest };
 }
 
-function outputs(args: ImageVolumeArguments, examined: Examined): Properties {
-  const { desired, observed } = examined;
+function outputs(
+  args: ImageVolumeArguments,
+  ensured: Ensured,
+  formerOutcome?: unknown,
+): Properties {
+  const { desired, observed } = ensured;
+  const lastPopulate = ensured.outcome ?? formerOutcome;
   const content = contentId(observed.volume?.marks ?? {});
   return {
     ...args,
@@ -177,5 +184,6 @@ function outputs(args: ImageVolumeArguments, examined: Examined): Properties {
     volumeUuid: observed.volume?.uuid,
     ...(content !== undefined && { contentId: content }),
     plan: buildSettledSummary(desired, observed, digestSource(args.image)),
+    ...(lastPopulate !== undefined && { lastPopulate }),
   };
 }

@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { handlerStub } from "../stub.ts";
+import type { PopulateOutcome } from "./core/outcome.ts";
 import type { PlanSummary } from "./core/summary.ts";
 
+export type { PopulateOutcome } from "./core/outcome.ts";
 export type { PlanSummary } from "./core/summary.ts";
 
 /** An object in a MinIO or other S3 store. */
@@ -77,11 +79,13 @@ export class ImageVolume extends pulumi.dynamic.Resource {
    */
   declare readonly contentId: pulumi.Output<string | undefined>;
   declare readonly plan: pulumi.Output<PlanSummary>;
+  /** What really happened when the content was last written; undefined for an adopted volume. */
+  declare readonly lastPopulate: pulumi.Output<PopulateOutcome | undefined>;
 
   constructor(name: string, args: ImageVolumeArgs, options?: pulumi.CustomResourceOptions) {
     const computed = {
       ...{ devicePath: undefined, sizeBytes: undefined, digest: undefined },
-      ...{ volumeUuid: undefined, contentId: undefined, plan: undefined },
+      ...{ volumeUuid: undefined, contentId: undefined, plan: undefined, lastPopulate: undefined },
     };
     super(
       handlerStub("image-volume"),

@@ -7,6 +7,7 @@ import {
 import { domainLibrary, renderStartDomains, renderStopDomains } from "./domains.ts";
 import { buildTags, volumeLock } from "./layout.ts";
 import type { ObservedVolume } from "./parsers.ts";
+import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
 import { scriptLibrary } from "./script-library.ts";
 
@@ -35,11 +36,15 @@ export interface ImageFile {
 export function renderApply(args: ApplyArguments): string {
   const { commands, volumeGroup, volumeName, steps } = args;
   const id = `${volumeGroup}/${volumeName}`;
-  const lines = steps.flatMap((step) => [
-    `# ${step.kind}`,
-    ...(undoOf(step) === undefined ? [] : [`gw_undo+=(${quote(renderUndo(step, args))})`]),
-    ...renderStep(step, args, id),
-  ]);
+  // The image is there by now: renderEnsureEntry fetched it.
+  const lines = steps
+    .filter(({ kind }) => kind !== "fetchImage")
+    .flatMap((step) => [
+      `# ${step.kind}`,
+      ...(undoOf(step) === undefined ? [] : [`gw_undo+=(${quote(renderUndo(step, args))})`]),
+      ...renderStep(step, args, id),
+      `gw_took ${step.kind} ${String(bytesOfStep(step, args.image?.virtualBytes ?? 0))}`,
+    ]);
   return renderVolumeScript(commands, [
     scriptLibrary,
     domainLibrary,
@@ -48,7 +53,9 @@ export function renderApply(args: ApplyArguments): string {
     `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
     ...renderExpect(args),
     ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),
+    "gw_begin",
     ...lines,
+    'echo "@value steps $gw_steps"',
     "gw_done=1",
   ]);
 }

@@ -86,7 +86,7 @@ export function renderEnsureEntry(args: {
           'mkdir -p -m 0750 -- "$cache"',
           `gw_lock ${quote(cache.lock(digest))} 3600 'another run has been fetching the image for an hour'`,
           "if ! whole; then",
-          "  resumed=$(gw_received)",
+          "  resumed=$(gw_received); gw_begin",
           "  gw_fetch",
           // What an earlier run had left may be at fault: once more from the start.
           '  if [ "$seen" != "$digest" ] && [ "$resumed" -gt 0 ]; then',
@@ -94,7 +94,8 @@ export function renderEnsureEntry(args: {
           "  fi",
           '  [ "$seen" = "$digest" ] || { gw_discard; gw_fail digest-mismatch "$seen"; }',
           '  chmod 0640 -- "$part"; sync -- "$part"; mv -fT -- "$part" "$entry"; sync -- "$cache"',
-          "  echo '@value fetched yes'",
+          '  gw_took fetchImage "$gw_fetched"',
+          "  echo '@value fetched yes'; echo \"@value steps $gw_steps\"",
           "fi",
         ]),
     `echo "@value header $(head -c ${String(headerBytes)} -- "$entry" | base64 -w 0)"`,

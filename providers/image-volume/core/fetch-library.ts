@@ -13,6 +13,8 @@ const [partBytes, mostParts] = [8 * 2 ** 20, 512];
  * goes on from, whether it fetches in parts or in one piece.
  */
 export const fetchLibrary = String.raw`
+gw_fetched=0 # bytes that came over the network
+
 gw_received() { { stat -c %s "$part" "$part".[0-9]* 2>/dev/null || true; } | awk '{ sum += $1 } END { print sum + 0 }'; }
 
 gw_fetch_progress() { while sleep 2 >/dev/null 2>&1; do echo "@progress fetch $(gw_received)"; done; }
@@ -114,6 +116,7 @@ gw_fetch_parts() {
   local code at size
   http=206 status=0 message=''
   while read -r code at size; do
+    case "$code" in [0-9]*) gw_fetched=$((gw_fetched + size)) ;; esac
     case "$code" in
     206) came[at]=$size; gw_join ;;
     200) http=whole ;;
@@ -128,10 +131,13 @@ gw_fetch_parts() {
 }
 
 gw_fetch_rest() {
+  local size
   status=0
   http=$(curl --silent --show-error --fail --connect-timeout 10 --speed-limit 1024 --speed-time 30 \
     --max-filesize "$bytes" --proto '=http,https' --continue-at "$have" --output "$part" \
-    --write-out '%{http_code}' --config - <<<"$request" 2>"$part.err") || status=$?
+    --write-out '%{http_code} %{size_download}' --config - <<<"$request" 2>"$part.err") || status=$?
+  size=${"${http#* }"} http=${"${http% *}"}
+  gw_fetched=$((gw_fetched + ${"${size:-0}"}))
   message=$(tail -c 400 "$part.err" | tr '\n' ' ')
   rm -f "$part.err"
 }

@@ -4,7 +4,7 @@
  * `@progress KIND NUMBER` lines (see `parseScriptReport`, `parseProgress`).
  */
 export const scriptLibrary = String.raw`
-gw_undo=() gw_background=() gw_done=''
+gw_undo=() gw_background=() gw_done='' gw_steps=''
 
 # What the run made is taken back, newest first, unless it came to its end.
 gw_finish() {
@@ -30,6 +30,14 @@ gw_lock() {
     [ "$(stat -Lc %d:%i "/proc/$$/fd/$gw_fd")" != "$(stat -c %d:%i "$1" 2>/dev/null)" ] || return 0
     exec {gw_fd}>&-
   done
+}
+
+# gw_begin starts the clock; gw_took STEP BYTES notes what has passed since, and starts it again.
+gw_begin() { gw_since=$(date +%s%3N); }
+gw_took() { # STEP BYTES
+  local before=$gw_since
+  gw_begin
+  gw_steps+="$1:$((gw_since - before)):$2 "
 }
 
 # gw_digest <FILE: SHA-256. OpenSSL uses the processor's own instructions, which sha256sum often does not.

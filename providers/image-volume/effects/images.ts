@@ -3,6 +3,7 @@ import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
 import type { ImageFile } from "../core/apply.ts";
+import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import { parseQcow2Header, type Qcow2Header } from "../core/qcow2.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {
@@ -59,7 +60,13 @@ export function readHeader(
   return parseQcow2Header(header, fileBytes, `image ${describeImage(image)}`);
 }
 
-const ensuring = new Map<string, Promise<ImageFile>>();
+/** A verified image in a host's cache. */
+export interface CachedImage extends ImageFile {
+  /** What fetching it took; empty when it was there, or another volume's run fetched it. */
+  steps: StepOutcome[];
+}
+
+const ensuring = new Map<string, Promise<CachedImage>>();
 
 /**
  * Makes sure that the host's cache holds the image, and reads its header there before any tool does.
@@ -75,10 +82,10 @@ export function ensureEntry(args: {
   cachedBytes?: number;
   /** For progress lines. */
   volumeName: string;
-}): Promise<ImageFile> {
+}): Promise<CachedImage> {
   const key = `${args.digest} ${args.uri}`;
   const running = ensuring.get(key);
-  if (running !== undefined) return running;
+  if (running !== undefined) return running.then((image) => ({ ...image, steps: [] }));
   const attributes = { "groundwork.image": describeImage(args.image) };
   const started = inSpan("fetch", attributes, () => runEnsureEntry(args)).finally(() =>
     ensuring.delete(key),
@@ -87,7 +94,7 @@ export function ensureEntry(args: {
   return started;
 }
 
-async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<ImageFile> {
+async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<CachedImage> {
   const { uri, image, digest } = args;
   const cache = readCacheLayout();
   const source = args.cachedBytes === undefined ? await readSource(image) : undefined;
@@ -110,7 +117,8 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
   const { virtualBytes } = readHeader(header, bytes, image);
   const verify = values.get("fetched") !== "yes";
   countFetch(verify ? "hit" : "miss", verify ? 0 : bytes);
-  return { digest, entry: cache.entry(digest, bytes), virtualBytes, verify };
+  const steps = parseStepOutcomes(values.get("steps"));
+  return { digest, entry: cache.entry(digest, bytes), virtualBytes, verify, steps };
 }
 
 function countFetch(result: "hit" | "miss", bytes: number): void {

@@ -2,9 +2,10 @@ import type { GroundworkError } from "../../errors.ts";
 import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
-import { type ImageFile, renderApply } from "../core/apply.ts";
+import { renderApply } from "../core/apply.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
 import { volumeId } from "../core/layout.ts";
+import { buildOutcome, parseStepOutcomes, type PopulateOutcome } from "../core/outcome.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
 import {
   describeOwner,
@@ -16,7 +17,13 @@ import {
 } from "../core/plan.ts";
 import { renderRemove } from "../core/remove.ts";
 import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
-import { ensureEntry, readDigest, readHeader, readImageObject } from "./images.ts";
+import {
+  type CachedImage,
+  ensureEntry,
+  readDigest,
+  readHeader,
+  readImageObject,
+} from "./images.ts";
 import { progressReporter } from "./progress.ts";
 
 /** What a volume should be, what is there, and how to come from one to the other. */
@@ -25,6 +32,12 @@ export interface Examined {
   observed: Observed;
   planned: Plan;
   activation: HostObservation["activation"];
+}
+
+/** How a volume is after a run, and what the run did. */
+export interface Ensured extends Examined {
+  /** None when the volume's content was not written. */
+  outcome?: PopulateOutcome;
 }
 
 export interface ExamineOptions {
@@ -109,12 +122,14 @@ export function refusalOf(
 export async function ensureVolume(
   args: ImageVolumeArguments,
   options: Omit<ExamineOptions, "fresh"> = {},
-): Promise<Examined> {
+): Promise<Ensured> {
+  let outcome: PopulateOutcome | undefined;
   for (let attempt = 1; ; attempt += 1) {
     const examined = await examineVolume(args, { ...options, fresh: true });
-    if (examined.planned.kind === "steps" && examined.planned.steps.length === 0) return examined;
+    if (examined.planned.kind === "steps" && examined.planned.steps.length === 0)
+      return { ...examined, ...(outcome && { outcome }) };
     try {
-      await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined));
+      outcome = await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined));
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
       if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
@@ -125,10 +140,13 @@ export async function ensureVolume(
   }
 }
 
-async function applyPlan(args: ImageVolumeArguments, examined: Examined): Promise<void> {
+async function applyPlan(
+  args: ImageVolumeArguments,
+  examined: Examined,
+): Promise<PopulateOutcome | undefined> {
   const { desired, observed, activation } = examined;
   let { planned } = examined;
-  let image: ImageFile | undefined;
+  let image: CachedImage | undefined;
   if (hasStep(planned, "populateVolume") && args.image && desired.image) {
     image = await ensureEntry({
       ...{ uri: args.hypervisorUri, image: args.image, volumeName: args.volumeName },
@@ -163,6 +181,8 @@ async function applyPlan(args: ImageVolumeArguments, examined: Examined): Promis
     console.log(
       `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
     );
+  const steps = [...(image?.steps ?? []), ...parseStepOutcomes(values.get("steps"))];
+  return buildOutcome(new Date(), args.image !== undefined, steps);
 }
 
 /** The volume as it is, or `undefined` when there is none. Shares a look of the last seconds. */
