@@ -29,11 +29,16 @@ vg_users() {
     done
 }
 
-# vg_idle DEVICE: fails when a process, a mount or the swap uses the device.
+# vg_idle DEVICE: fails when a process, a mount or the swap uses the device. Whoever only looks at all
+# devices, such as udev or another LVM command, is given a moment to be gone.
 vg_idle() {
-  local users
+  local users look
   [ -b "$1" ] || return 0
-  users=$(vg_users "$1" | paste -sd, -)
+  for look in 1 2 3 4 5; do
+    users=$(vg_users "$1" | paste -sd, -)
+    [ -n "$users" ] && [ "$look" -lt 5 ] || break
+    sleep 1 >/dev/null 2>&1
+  done
   [ -z "$users" ] || vg_fail "$1 is in use by $users"
   perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDONLY | O_EXCL) or exit 1' "$(readlink -f -- "$1")" ||
     vg_fail "$1 is mounted, or used by another device"
