@@ -65,7 +65,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       package: "github.com/pulumi/pulumi/pkg/v3/cmd/pulumi",
       ldflags: `${strip} -X github.com/pulumi/pulumi/sdk/v3/go/common/version.Version=v${pins.pulumi}`,
     },
-    buildSeconds: 180,
+    buildSeconds: 330,
   },
   "language-host": {
     title: "Node.js language host",
@@ -95,7 +95,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
         `${strip} -X google.golang.org/protobuf/reflect/protoregistry.conflictPolicy=ignore` +
         ` -X github.com/pulumi/pulumi-terraform-bridge/v3/dynamic/version.version=v${pins.terraformBridge}`,
     },
-    buildSeconds: 110,
+    buildSeconds: 200,
   },
   "libvirt-provider": {
     title: `libvirt provider ${pins.libvirtProvider}`,
@@ -106,7 +106,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       package: "github.com/dmacvicar/terraform-provider-libvirt",
       ldflags: strip,
     },
-    buildSeconds: 15,
+    buildSeconds: 35,
   },
   "command-plugin": {
     title: `command plugin ${pins.commandPlugin}`,
@@ -118,6 +118,6 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
     title: "MinIO",
     why: "stores base images where there is no object store",
     recipe: { kind: "go", module: "minio", package: "github.com/minio/minio", ldflags: strip },
-    buildSeconds: 130,
+    buildSeconds: 210,
   },
 };
