@@ -126,7 +126,7 @@ describe("describeStep", () => {
   it("says what is done to what, why and how long it takes", () => {
     assert.equal(
       describeStep({ tool: "pulumi", action: "build", seconds: 180 }),
-      "build Pulumi CLI 3.259.0 (runs the program), about 6 min",
+      "build Pulumi CLI 3.259.0 (runs the program), about 3 min",
     );
     assert.equal(describeStep({ tool: "pulumi", action: "keep", seconds: 0 }), undefined);
   });
