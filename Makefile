@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status ssh down
+.PHONY: up preview status ssh down cache
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -25,6 +25,9 @@ ssh: ## A shell on a machine: make ssh M=vm1
 
 down: ## Destroys the stack and all that `make up` started; nothing is left behind
 	@scripts/run down --stack "$(STACK)" $(ARGS)
+
+cache: ## The hypervisors' image caches: make cache ARGS="list", or prewarm, verify, evict
+	@scripts/run cache --stack "$(STACK)" $(ARGS)
 
 ##@ Tools
 .PHONY: setup env

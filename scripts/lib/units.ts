@@ -29,3 +29,10 @@ export function formatTable(rows: readonly (readonly string[])[]): string[] {
       .trimEnd(),
   );
 }
+
+/** Reads `512MiB`, `20 GiB` or a number of bytes; `undefined` for anything else. */
+export function parseBytes(text: string): number | undefined {
+  const [, value, unit = "B"] = /^([0-9]+(?:\.[0-9]+)?) ?(B|KiB|MiB|GiB|TiB)?$/.exec(text) ?? [];
+  if (value === undefined) return undefined;
+  return Math.round(Number(value) * 1024 ** ["B", "KiB", "MiB", "GiB", "TiB"].indexOf(unit));
+}

@@ -159,6 +159,7 @@ function renderPopulate(args: ApplyArguments, id: string): string[] {
   const entry = quote(image.entry);
   const cpuSeconds = 120 + 60 * Math.ceil(image.virtualBytes / 2 ** 30);
   return [
+    `gw_use ${entry}`,
     'gw_refuse_open "$device"',
     args.commands.assertIdle(args.volumeGroup, args.volumeName),
     ...(image.verify

@@ -98,6 +98,8 @@ export function renderEnsureEntry(args: {
           "  echo '@value fetched yes'; echo \"@value steps $gw_steps\"",
           "fi",
         ]),
+    // Its time says when it was last used, which is what eviction goes by.
+    'gw_use "$entry"; touch -c -- "$entry"',
     `echo "@value header $(head -c ${String(headerBytes)} -- "$entry" | base64 -w 0)"`,
     "gw_done=1",
     "",

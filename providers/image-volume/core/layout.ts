@@ -62,6 +62,27 @@ export function parseEntryName(name: string): { digest: string; bytes: number } 
   return Number.isSafeInteger(Number(bytes)) ? { digest, bytes: Number(bytes) } : undefined;
 }
 
+/** What a file in the cache is, by its name. */
+export type CacheName =
+  | { kind: "entry"; digest: string; bytes: number }
+  | { kind: "corrupt" | "partial" | "lock"; digest: string };
+
+/** Reads the name of any file in the cache; `undefined` for one that is not ours. */
+export function parseCacheName(name: string): CacheName | undefined {
+  const entry = parseEntryName(name);
+  if (entry !== undefined) return { kind: "entry", ...entry };
+  const setAside = name.endsWith(corruptSuffix)
+    ? parseEntryName(name.slice(0, -corruptSuffix.length))
+    : undefined;
+  if (setAside !== undefined) return { kind: "corrupt", digest: setAside.digest };
+  const [, digest, suffix] = /^([0-9a-f]{64})\.(part(?:\.[a-z0-9.]+)?|lock)$/.exec(name) ?? [];
+  if (digest === undefined) return undefined;
+  return { kind: suffix === "lock" ? "lock" : "partial", digest };
+}
+
+/** Added to the name of an entry that is set aside because its content had changed. */
+export const corruptSuffix = ".corrupt";
+
 /** Held while one run works on the volume. */
 export function volumeLock(volumeGroup: string, volume: string): string {
   return `/run/lock/groundwork-${checkedName("volume group", volumeGroup)}-${checkedName("volume", volume)}.lock`;

@@ -1,3 +1,11 @@
+/** Hashes a file as every script does. */
+export const digestLibrary = String.raw`
+# gw_digest <FILE: SHA-256. OpenSSL uses the processor's own instructions, which sha256sum often does not.
+gw_digest() {
+  if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64
+}
+`.trim();
+
 /**
  * The bash functions that every script of this provider stands on. What a script has to tell the
  * program goes to standard output as `@fail CODE DETAIL`, `@value NAME VALUE` and
@@ -40,9 +48,13 @@ gw_took() { # STEP BYTES
   gw_steps+="$1:$((gw_since - before)):$2 "
 }
 
-# gw_digest <FILE: SHA-256. OpenSSL uses the processor's own instructions, which sha256sum often does not.
-gw_digest() {
-  if openssl dgst -sha256 </dev/null >/dev/null 2>&1; then openssl dgst -sha256 -r; else sha256sum; fi | cut -c1-64
+${digestLibrary}
+
+# gw_use FILE: keeps a cache entry from being evicted until the script and all it started have ended.
+gw_use() {
+  [ -f "$1" ] || gw_fail host-changed 'the cache entry is gone'
+  exec {gw_fd}<"$1"
+  flock -w 60 -s "$gw_fd" && [ "/proc/$$/fd/$gw_fd" -ef "$1" ] || gw_fail host-changed 'the cache entry is gone'
 }
 
 # gw_users DEVICE: a line "PID TAB COMMAND TAB DOMAIN" for each process that has the device open. The

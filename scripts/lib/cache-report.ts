@@ -1,0 +1,121 @@
+import type { Config } from "../../config.ts";
+import { GroundworkError } from "../../providers/errors.ts";
+import type {
+  Eviction,
+  listCache,
+  verifyCache,
+} from "../../providers/image-cache/effects/cache.ts";
+import type { prewarmImage } from "../../providers/image-cache/effects/prewarm.ts";
+import type { ImageReference } from "../../providers/image-volume/core/arguments.ts";
+import { formatBytes, formatTable } from "./units.ts";
+
+/** What one host answered, or why it did not. */
+export type HostAnswer<Answer> = { host: string } & (Answer | { error: string });
+
+/**
+ * The stack's images that are named, or all, as objects of its store.
+ * @throws GroundworkError `unknown-image`
+ */
+export function imagesOf(
+  { images, objectStore }: Pick<Config, "images" | "objectStore">,
+  names?: readonly string[],
+): (ImageReference & { name: string })[] {
+  const known = images.map(({ name }) => name);
+  const unknown = names?.find((name) => !known.includes(name));
+  if (unknown !== undefined)
+    throw new GroundworkError({
+      code: "unknown-image",
+      message: `There is no image "${unknown}" in groundwork:images.`,
+      next: `Choose one of: ${known.join(", ")}.`,
+    });
+  return images
+    .filter(({ name }) => names?.includes(name) !== false)
+    .map(({ name, sha256 }) => ({
+      ...{ name, ...objectStore, key: `${name}.qcow2` },
+      ...(sha256 !== undefined && { sha256: sha256.toLowerCase() }),
+    }));
+}
+
+const short = (digest: string): string => `${digest.slice(0, 12)}…`;
+
+/** `3 days`, `2 h`, `5 min`: how long ago. */
+function age(seconds: number): string {
+  if (seconds >= 2 * 86_400) return `${String(Math.floor(seconds / 86_400))} days`;
+  if (seconds >= 7200) return `${String(Math.floor(seconds / 3600))} h`;
+  return `${String(Math.max(0, Math.floor(seconds / 60)))} min`;
+}
+
+export function describeListing({
+  folder,
+  files,
+  freeBytes,
+  nowSeconds,
+}: Awaited<ReturnType<typeof listCache>>): string[] {
+  const used = files.reduce((sum, { bytes }) => sum + bytes, 0);
+  const summary = `${folder}: ${formatBytes(used)} used, ${formatBytes(freeBytes)} free`;
+  if (files.length === 0) return [summary];
+  return [
+    summary,
+    ...formatTable([
+      ["DIGEST", "STATE", "SIZE", "LAST USED", "NOW", "VOLUMES"],
+      ...files.map(({ digest, state, bytes, usedAtSeconds, inUse, volumes }) => [
+        short(digest),
+        state,
+        formatBytes(bytes),
+        age(nowSeconds - usedAtSeconds),
+        inUse ? "in use" : "-",
+        volumes.join(", "),
+      ]),
+    ]),
+  ];
+}
+
+export function describePrewarm({
+  images,
+}: {
+  images: (Awaited<ReturnType<typeof prewarmImage>> & { name: string })[];
+}): string[] {
+  return images.map(({ name, digest, cache, bytesToFetch }) =>
+    cache === "hit"
+      ? `${name}: was there, ${short(digest)}`
+      : `${name}: fetched ${formatBytes(bytesToFetch)}, ${short(digest)}`,
+  );
+}
+
+const meanings: Record<Awaited<ReturnType<typeof verifyCache>>[number]["result"], string> = {
+  ok: "is what it was",
+  corrupt: "had changed; set aside as *.corrupt, fetched again when it is needed",
+  "corrupt-in-use": "has changed, and a run is reading it, which will set it aside",
+  busy: "is being removed",
+  gone: "has been removed meanwhile",
+};
+
+export function describeVerification({
+  entries,
+}: {
+  entries: Awaited<ReturnType<typeof verifyCache>>;
+}): string[] {
+  return entries.map(({ file, result }) => `${short(file.digest)} ${meanings[result]}`);
+}
+
+const reasons = { named: "named", age: "too old", count: "too many", size: "too large together" };
+
+export function describeEviction({
+  evict,
+  kept,
+  excessBytes,
+  excessEntries,
+  dryRun,
+}: Eviction & { dryRun: boolean }): string[] {
+  const sum = evict.reduce((total, { file }) => total + file.bytes, 0);
+  return [
+    ...evict.map(
+      ({ file, reason }) =>
+        `${short(file.digest)} ${file.state}, ${formatBytes(file.bytes)}: ${reasons[reason]}`,
+    ),
+    ...kept.map(({ digest }) => `${short(digest)} stays: a run uses it`),
+    `${dryRun ? "would remove" : "removed"} ${String(evict.length)} files, ${formatBytes(sum)}`,
+    ...(excessBytes > 0 ? [`${formatBytes(excessBytes)} too much, all of it in use`] : []),
+    ...(excessEntries > 0 ? [`${String(excessEntries)} too many, all of them in use`] : []),
+  ];
+}
