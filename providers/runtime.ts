@@ -7,6 +7,7 @@ import { count, flushTelemetry, inSpan } from "./telemetry/effects/telemetry.ts"
 
 /** Every handler, loaded when it is first needed. */
 const handlers: Record<HandlerName, () => Promise<Handler>> = {
+  "image-cache": () => import("./image-cache/provider.ts"),
   "image-volume": () => import("./image-volume/provider.ts"),
   "key-pair": () => import("./key-pair/provider.ts"),
   "host-facts": () => import("./host-facts/provider.ts"),

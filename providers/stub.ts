@@ -3,7 +3,7 @@ import type { Method } from "./register.js";
 
 /** The handler modules: `providers/<name>/provider.ts` for each. */
 export type HandlerName =
-  "image-volume" | "key-pair" | "host-facts" | "host-folder" | "machine-ready";
+  "image-cache" | "image-volume" | "key-pair" | "host-facts" | "host-folder" | "machine-ready";
 
 /**
  * The provider that Pulumi serialises into state for every dynamic resource of this package.
