@@ -2,6 +2,7 @@ import * as assert from "node:assert/strict";
 import { execa } from "execa";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { openHost } from "../../providers/host/effects/host.ts";
 import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts";
 import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
@@ -85,8 +86,10 @@ describe("an image volume and a store that changes, lacks or forges something", 
     const hit = await lab.create(lab.args(image));
     assert.equal(hit.outs["digest"], image.digest);
     fs.rmSync(lab.cache, { recursive: true });
+    await sleep(5500); // what the store said of an object counts for 5 s
     await rejects(lab.create(lab.args(image)), "digest-mismatch", new RegExp(next.digest));
     await lab.minio.client.removeObject("images", `${image.key}.sha256`);
+    await sleep(5500);
     await rejects(lab.check(lab.args(image)), "image-without-checksum", /nothing says what it/);
   });
 
