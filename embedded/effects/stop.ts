@@ -30,22 +30,16 @@ export async function stopEmbedded(
   const options = withRealHome(given);
   const homeWasThere = existsSync(options.home);
   await withLock(options.home, report, async () => {
-    const observed = await observe(options);
-    if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
-    for (const name of readNamesOf(options.home).filter((each) => each !== options.name)) {
-      const earlier = { ...options, name }; // the name was another when it was started
-      await stopNamed(earlier, await observe(earlier), report);
-    }
-    await stopNamed(options, await observe(options), report);
+    // The name may have been another when it was started.
+    const earlier = readNamesOf(options.home).filter((name) => name !== options.name);
+    for (const name of [...earlier, options.name]) await stopNamed({ ...options, name }, report);
   });
   if (!homeWasThere) removeWhenEmpty(options.home); // made for the lock
 }
 
-async function stopNamed(
-  options: EmbeddedOptions,
-  observed: Observed,
-  report: (line: string) => void,
-): Promise<void> {
+async function stopNamed(options: EmbeddedOptions, report: (line: string) => void): Promise<void> {
+  const observed = await observe(options);
+  if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
   for (const step of planStop(observed, existsSync(layoutOf(options).root))) {
     const line = describeStop(options, step);
     if (line !== undefined) report(line);
