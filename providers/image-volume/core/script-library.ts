@@ -81,15 +81,10 @@ gw_process() { # /proc/PID/fd/N
   printf '%s\t%s\t%s\n' "$pid" "$name" "$domain"
 }
 
-# LVM and udev open every device for a moment when they look around; those are waited for.
 gw_refuse_open() { # DEVICE
-  local users look
-  for look in 1 2 3 4 5; do
-    users=$(gw_users "$1" | awk -F '\t' '{ if ($3 != "") print "domain \"" $3 "\""; else print "process " $1 " (" $2 ")" }' | paste -sd, -)
-    [ -n "$users" ] || return 0
-    [ "$look" = 5 ] || sleep 0.2
-  done
-  gw_fail volume-in-use "$users"
+  local users
+  users=$(vg_patiently 0.2 gw_users "$1" | awk -F '\t' 'NF { if ($3 != "") print "domain \"" $3 "\""; else print "process " $1 " (" $2 ")" }' | paste -sd, -)
+  [ -z "$users" ] || gw_fail volume-in-use "$users"
 }
 
 # gw_zero DEVICE FROM TO [OPTION]: makes the bytes read as zeroes. Where the device can, the kernel does

@@ -29,16 +29,23 @@ vg_users() {
     done
 }
 
-# vg_idle DEVICE: fails when a process, a mount or the swap uses the device. Whoever only looks at all
-# devices, such as udev or another LVM command, is given a moment to be gone.
-vg_idle() {
-  local users look
-  [ -b "$1" ] || return 0
+# vg_patiently SECONDS COMMAND...: prints what the command prints of a device's users. Whoever only looks
+# at all devices, such as udev or an LVM command, is gone after some more looks, so many seconds apart.
+vg_patiently() {
+  local pause=$1 users look; shift
   for look in 1 2 3 4 5; do
-    users=$(vg_users "$1" | paste -sd, -)
+    users=$("$@")
     [ -n "$users" ] && [ "$look" -lt 5 ] || break
-    sleep 1 >/dev/null 2>&1
+    sleep "$pause" >/dev/null 2>&1
   done
+  echo "$users"
+}
+
+# vg_idle DEVICE: fails when a process, a mount or the swap uses the device.
+vg_idle() {
+  local users
+  [ -b "$1" ] || return 0
+  users=$(vg_patiently 1 vg_users "$1" | paste -sd, -)
   [ -z "$users" ] || vg_fail "$1 is in use by $users"
   perl -MFcntl -e 'sysopen(my $f, $ARGV[0], O_RDONLY | O_EXCL) or exit 1' "$(readlink -f -- "$1")" ||
     vg_fail "$1 is mounted, or used by another device"
