@@ -3,11 +3,10 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { Client } from "minio";
 import { type EmbeddedFacts, ensureEmbedded } from "../../embedded/index.ts";
 import { type CheckoutCopy, copyCheckout } from "../support/checkout-copy.ts";
 import { editStackFile, renderStackFile, succeed } from "../support/lab-driver.ts";
-import { minioProgram } from "../support/minio.ts";
+import { minioProgram, openMinio } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { freePort } from "../support/scratch.ts";
 
@@ -171,13 +170,7 @@ describe("the components on a real libvirt", function () {
 async function upload(credentialsFile: string, port: number, file: string): Promise<void> {
   execFileSync("qemu-img", ["create", "-q", "-f", "qcow2", file, "32M"]);
   const content = fs.readFileSync(file);
-  const client = new Client({
-    ...{ endPoint: "127.0.0.1", port, useSSL: false },
-    ...(JSON.parse(fs.readFileSync(credentialsFile, "utf8")) as {
-      accessKey: string;
-      secretKey: string;
-    }),
-  });
+  const client = openMinio(port, credentialsFile);
   await client.putObject("images", "empty.qcow2", content);
   const digest = createHash("sha256").update(content).digest("hex");
   await client.putObject("images", "empty.qcow2.sha256", `${digest}  empty.qcow2\n`);

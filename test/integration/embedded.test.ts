@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as http from "node:http";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
-import { Client } from "minio";
+import type { Client } from "minio";
 import { layoutOf } from "../../embedded/core/layout.ts";
 import type { Process } from "../../embedded/core/types.ts";
 import { findProcesses } from "../../embedded/effects/processes.ts";
@@ -20,7 +20,7 @@ import {
   renderVolumeScript,
   volumeGroupCommands,
 } from "../../providers/volume-group/core/commands.ts";
-import { minioProgram, startMinio } from "../support/minio.ts";
+import { minioProgram, openMinio, startMinio } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { freePort, makeScratch, type Scratch, undoAtExit } from "../support/scratch.ts";
 import { makeVolumeGroup } from "../support/volume-group.ts";
@@ -77,12 +77,8 @@ describe("the embedded hypervisor, volume group and object store", function () {
     );
   const pidOf = (daemon: string): number =>
     processes().find((one) => one.daemon === daemon)?.pid ?? assert.fail(`no ${daemon} runs`);
-  const store = (): Client => {
-    const text = fs.readFileSync(layoutOf(options).credentials, "utf8");
-    const port = Number(new URL(options.objectStore.endpoint).port);
-    const keys = JSON.parse(text) as { accessKey: string; secretKey: string };
-    return new Client({ endPoint: "127.0.0.1", port, useSSL: false, ...keys });
-  };
+  const store = (): Client =>
+    openMinio(Number(new URL(options.objectStore.endpoint).port), layoutOf(options).credentials);
   const volumes = async (
     make: (vg: ReturnType<typeof volumeGroupCommands>) => string[],
   ): Promise<string> => {

@@ -14,8 +14,8 @@ import { openHost } from "../../providers/host/effects/host.ts";
 import type { ImageReference } from "../../providers/image-volume/core/arguments.ts";
 import { readCacheLayout } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { endTree, tied } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
 
@@ -33,45 +33,24 @@ for (const where of ["this machine", "a host behind SSH"] as const)
     let lab: ImageVolumeLab;
     let sshd: TestSshd | undefined;
     let hold = "";
-    let cleanUp = (): void => undefined;
-    const originalPath = process.env["PATH"];
 
-    before(async function () {
-      requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl", "sshd"]);
-      lab = await ImageVolumeLab.make({ sizeMiB: 512 });
-      cleanUp = () => {
-        sshd?.stop();
-        lab.remove();
-      };
-      // While the file "hold" is there, qemu-img waits for it to go before it opens the image.
-      const tools = path.join(lab.group.folder, "tools");
-      hold = path.join(lab.group.folder, "hold");
-      const real = spawnSync("bash", ["-c", "command -v qemu-img"], { encoding: "utf8" });
-      fs.mkdirSync(tools);
-      fs.writeFileSync(
-        path.join(tools, "qemu-img"),
-        `#!/bin/sh\nwhile [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done\nexec ${real.stdout.trim()} "$@"\n`,
-        { mode: 0o755 },
-      );
-      process.env["PATH"] = `${tools}:${originalPath ?? ""}`;
-      if (where === "a host behind SSH") {
-        sshd = await startSshd({ PATH: process.env["PATH"] });
-        lab.uri = sshd.uri;
-      }
-    });
-
-    after(() => {
-      process.env["PATH"] = originalPath;
-      cleanUp();
-    });
-
+    after(() => sshd?.stop());
     afterEach(() => {
-      lab.front.fault = () => undefined;
-      lab.front.seen.length = 0;
       for (const file of [hold, `${hold}.seen`]) fs.rmSync(file, { force: true });
       fs.rmSync(lab.cache, { recursive: true, force: true });
-      const { group } = lab;
-      group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+    });
+    useImageVolumeLab({ sizeMiB: 512, needs: ["sshd"] }, async (made) => {
+      lab = made;
+      // While the file "hold" is there, qemu-img waits for it to go before it opens the image.
+      hold = path.join(lab.group.folder, "hold");
+      const searchPath = lab.interpose(
+        "qemu-img",
+        `while [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done`,
+      );
+      if (where === "a host behind SSH") {
+        sshd = await startSshd({ PATH: searchPath });
+        lab.uri = sshd.uri;
+      }
     });
 
     const reference = (image: TestImage): ImageReference => ({
@@ -156,7 +135,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       assert.ok(fs.existsSync(entryOf(image)));
     });
 
-    it("does not evict an entry that a volume is being written from", async () => {
+    it("#18 does not evict an entry that a volume is being written from", async () => {
       const image = await prewarmed();
       fs.writeFileSync(hold, "");
       const create = lab.create(lab.args(image));

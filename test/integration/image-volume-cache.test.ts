@@ -1,40 +1,17 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { freePort } from "../support/scratch.ts";
 
 describe("an image volume's cache", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
-    cleanUp = () => {
-      lab.remove();
-    };
+  useImageVolumeLab({ sizeMiB: 512 }, (made) => {
+    lab = made;
   });
-
-  after(() => {
-    cleanUp();
-  });
-
-  afterEach(() => {
-    lab.front.fault = () => undefined;
-    lab.front.seen.length = 0;
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
-  });
-
-  /** The requests for the image's whole content. */
-  const fetches = (image: Pick<TestImage, "key">): (string | undefined)[] =>
-    lab.front.seen
-      .filter(({ method, path }) => method === "GET" && path === `/images/${image.key}`)
-      .map(({ range }) => range)
-      .filter((range) => range !== "bytes=0-4095");
 
   const endpoint = (text: string, image: TestImage): Record<string, unknown> =>
     lab.args(image, { image: { endpoint: text, bucket: "images", key: image.key } });
@@ -48,7 +25,7 @@ describe("an image volume's cache", function () {
     fs.writeFileSync(entry, content);
     const second = await lab.create(lab.args(image));
     lab.assertContent(lab.device(second), image);
-    assert.equal(fetches(image).length, 2);
+    assert.equal(lab.fetches(image).length, 2);
     assert.ok(fs.existsSync(`${entry}.corrupt`));
     assert.deepEqual(fs.readFileSync(entry), fs.readFileSync(image.file));
     await provider.delete(first.id, first.outs);

@@ -8,9 +8,14 @@ import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts
 import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
 import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { type FaultFront, type SeenRequest, startFaultFront } from "../support/fault-front.ts";
-import { ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type FaultFront, startFaultFront } from "../support/fault-front.ts";
+import {
+  type ImageVolumeLab,
+  isFetch,
+  rejects,
+  type TestImage,
+} from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { makePrivateCa } from "../support/private-ca.ts";
 
 const program = path.resolve(import.meta.dirname, "../support/create-volume.ts");
@@ -18,30 +23,10 @@ const program = path.resolve(import.meta.dirname, "../support/create-volume.ts")
 describe("an image volume and a store that changes, lacks or forges something", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl", "openssl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
-    cleanUp = () => {
-      lab.remove();
-    };
+  useImageVolumeLab({ sizeMiB: 512, needs: ["openssl"] }, (made) => {
+    lab = made;
   });
-
-  after(() => {
-    cleanUp();
-  });
-
-  afterEach(() => {
-    lab.front.fault = () => undefined;
-    lab.front.seen.length = 0;
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
-  });
-
-  /** Whether a request is for the image's content, and not for its header only. */
-  const isFetch = (image: Pick<TestImage, "key">, { method, path: at, range }: SeenRequest) =>
-    method === "GET" && at === `/images/${image.key}` && range !== "bytes=0-4095";
 
   const planOf = (inputs: Record<string, unknown>): PlanSummary => inputs["plan"] as PlanSummary;
 

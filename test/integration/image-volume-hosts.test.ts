@@ -5,8 +5,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { volumeLock } from "../../providers/image-volume/core/layout.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { endTree, tied } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
 
@@ -18,48 +18,28 @@ for (const where of ["this machine", "a host behind SSH"] as const)
     let lab: ImageVolumeLab;
     let sshd: TestSshd | undefined;
     let slow: TestImage;
-    let cleanUp = (): void => undefined;
     let converting = "";
-    const originalPath = process.env["PATH"];
 
-    before(async function () {
-      const remote = where === "a host behind SSH";
-      requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-      if (remote) requireNeeds(this, ["sshd"]);
-      lab = await ImageVolumeLab.make({ sizeMiB: 1024 });
-      cleanUp = () => {
-        sshd?.stop();
-        lab.remove();
-      };
+    after(() => sshd?.stop());
+    afterEach(() => {
+      fs.rmSync(converting, { force: true });
+      fs.rmSync(`${converting}.hold`, { force: true });
+    });
+
+    const remote = where === "a host behind SSH";
+    useImageVolumeLab({ sizeMiB: 1024, needs: remote ? ["sshd"] : [] }, async (made) => {
+      lab = made;
       // While the file "hold" is there, qemu-img works on for a minute after it has begun.
-      const tools = path.join(lab.group.folder, "tools");
       converting = path.join(lab.group.folder, "converting");
-      const real = spawnSync("bash", ["-c", "command -v qemu-img"], { encoding: "utf8" });
-      fs.mkdirSync(tools);
-      fs.writeFileSync(
-        path.join(tools, "qemu-img"),
-        `#!/bin/sh\n[ ! -e ${converting}.hold ] || { touch ${converting}; sleep 60; }\nexec ${real.stdout.trim()} "$@"\n`,
-        { mode: 0o755 },
+      const searchPath = lab.interpose(
+        "qemu-img",
+        `[ ! -e ${converting}.hold ] || { touch ${converting}; sleep 60; }`,
       );
-      process.env["PATH"] = `${tools}:${originalPath ?? ""}`;
       if (remote) {
-        sshd = await startSshd({ PATH: process.env["PATH"] });
+        sshd = await startSshd({ PATH: searchPath });
         lab.uri = sshd.uri;
       }
       slow = await lab.image({ dataMiB: 8 });
-    });
-
-    after(() => {
-      process.env["PATH"] = originalPath;
-      cleanUp();
-    });
-
-    afterEach(() => {
-      lab.front.fault = () => undefined;
-      fs.rmSync(converting, { force: true });
-      fs.rmSync(`${converting}.hold`, { force: true });
-      const { group } = lab;
-      group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
     });
 
     const until = async (condition: () => boolean, seconds = 60): Promise<void> => {

@@ -4,38 +4,18 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import * as provider from "../../providers/image-volume/provider.ts";
 import { emptyQcow2, hostileImages } from "../support/hostile-images.ts";
-import { ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 
 describe("an image volume and images that mean harm", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
-  let cleanUp = (): void => undefined;
   let traced = "";
-  const originalPath = process.env["PATH"];
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
-    cleanUp = () => {
-      lab.remove();
-    };
-    // A qemu-img before the real one that notes that it was called.
-    const tools = path.join(lab.group.folder, "tools");
+  useImageVolumeLab({ sizeMiB: 512 }, (made) => {
+    lab = made;
     traced = path.join(lab.group.folder, "qemu-img-calls");
-    const real = execFileSync("bash", ["-c", "command -v qemu-img"], { encoding: "utf8" }).trim();
-    fs.mkdirSync(tools);
-    fs.writeFileSync(
-      path.join(tools, "qemu-img"),
-      `#!/bin/sh\necho "$@" >>'${traced}'\nexec ${real} "$@"\n`,
-      { mode: 0o755 },
-    );
-    process.env["PATH"] = `${tools}:${originalPath ?? ""}`;
-  });
-
-  after(() => {
-    process.env["PATH"] = originalPath;
-    cleanUp();
+    lab.interpose("qemu-img", `echo "$@" >>'${traced}'`);
   });
 
   beforeEach(() => {

@@ -2,30 +2,15 @@ import * as assert from "node:assert/strict";
 import type { PopulateOutcome } from "../../providers/image-volume/core/outcome.ts";
 import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type Made } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, type Made } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 
 describe("what an image volume's plan said and what happened", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 1024 });
-    cleanUp = () => {
-      lab.remove();
-    };
-  });
-
-  after(() => {
-    cleanUp();
-  });
-
-  afterEach(() => {
-    lab.front.fault = () => undefined;
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+  useImageVolumeLab({ sizeMiB: 1024 }, (made) => {
+    lab = made;
   });
 
   const outcomeOf = ({ outs }: Pick<Made, "outs">): PopulateOutcome =>

@@ -51,8 +51,7 @@ describe("writing an image anew below a domain", function () {
     await hypervisor.virsh("destroy", domain).catch(() => undefined);
     await hypervisor.virsh("undefine", domain).catch(() => undefined); // a transient one is gone
     domain = "";
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+    lab.removeVolumes();
   });
 
   const tags = (made: Made): string[] => lab.group.tags(made.id.split("/")[1] ?? "");

@@ -6,40 +6,17 @@ import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts
 import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
 import { openObjectStore } from "../../providers/image-volume/effects/object-store.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { type ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { freePort } from "../support/scratch.ts";
 
 describe("an image volume's object store", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 512 });
-    cleanUp = () => {
-      lab.remove();
-    };
+  useImageVolumeLab({ sizeMiB: 512 }, (made) => {
+    lab = made;
   });
-
-  after(() => {
-    cleanUp();
-  });
-
-  afterEach(() => {
-    lab.front.fault = () => undefined;
-    lab.front.seen.length = 0;
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
-  });
-
-  /** The requests for the image's whole content. */
-  const fetches = (image: Pick<TestImage, "key">): (string | undefined)[] =>
-    lab.front.seen
-      .filter(({ method, path }) => method === "GET" && path === `/images/${image.key}`)
-      .map(({ range }) => range)
-      .filter((range) => range !== "bytes=0-4095");
 
   const onImage = <Value>(
     image: { key: string },
@@ -114,7 +91,7 @@ describe("an image volume's object store", function () {
         "digest-mismatch",
         new RegExp(`${image.digest}.*${"1".repeat(64)}`),
       );
-      assert.equal(fetches(image).length, 1);
+      assert.equal(lab.fetches(image).length, 1);
       assert.deepEqual(lab.cacheFiles(), before);
       assert.deepEqual(lab.group.volumes(), []);
     });
@@ -129,7 +106,7 @@ describe("an image volume's object store", function () {
             ((cut = true), { cutAfterBytes: 3 * 2 ** 20 });
       const made = await lab.create(lab.args(image));
       lab.assertContent(lab.device(made), image);
-      const ranges = fetches(image);
+      const ranges = lab.fetches(image);
       assert.equal(ranges.length, 2);
       assert.match(String(ranges[1]), /^bytes=[1-9]\d*-$/);
     });
@@ -276,7 +253,7 @@ describe("an image volume's object store", function () {
       ]);
       lab.assertContent(lab.device(one), image);
       lab.assertContent(lab.device(two), image);
-      assert.equal(fetches(image).length, 1);
+      assert.equal(lab.fetches(image).length, 1);
     });
 
     it("#14 removes its temporary file when the disk is full, and keeps the other entries", async () => {

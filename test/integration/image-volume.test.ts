@@ -6,35 +6,21 @@ import { forgetObservation, observeHost } from "../../providers/image-volume/eff
 import * as provider from "../../providers/image-volume/provider.ts";
 import {
   fillWith0xAA,
-  ImageVolumeLab,
+  type ImageVolumeLab,
   rejects,
   type TestImage,
 } from "../support/image-volume-lab.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { endTree, tied } from "../support/scratch.ts";
 
 describe("an image volume on this machine", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
   let image: TestImage;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, ["root", "loop", "lvm", "qemu", "minio", "curl"]);
-    lab = await ImageVolumeLab.make({ sizeMiB: 2048 });
-    cleanUp = () => {
-      lab.remove();
-    };
+  useImageVolumeLab({ sizeMiB: 2048 }, async (made) => {
+    lab = made;
     image = await lab.image();
-  });
-
-  after(() => {
-    cleanUp();
-  });
-
-  afterEach(() => {
-    const { group } = lab;
-    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
   });
 
   const remove = async (

@@ -36,7 +36,7 @@ export const faultTable: readonly FaultRow[] = (
     ["bit-flipped cache entry", "quarantined, fetched again"],
     ["entry truncated by a power cut", "never a hit"],
     ["two stacks fetch one key at once", "one download"],
-    ["eviction while in use", "the lock holds", "eviction itself"],
+    ["eviction while in use", "the lock holds"],
     ["same base name in two buckets", "distinct keys"],
     ["qcow2 with a backing file", "rejected before qemu-img opens it"],
     ["data-file, unknown feature bit, version 1 or 4", "rejected"],

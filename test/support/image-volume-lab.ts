@@ -7,7 +7,7 @@ import { GroundworkError } from "../../providers/errors.ts";
 import type { Properties } from "../../providers/handler.ts";
 import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { type FaultFront, startFaultFront } from "./fault-front.ts";
+import { type FaultFront, type SeenRequest, startFaultFront } from "./fault-front.ts";
 import type { LvmGuest } from "./lvm-guest.ts";
 import { startMinio, type TestMinio } from "./minio.ts";
 import { makeVolumeGroup, type TestVolumeGroup } from "./volume-group.ts";
@@ -40,6 +40,14 @@ export function rejects(promise: Promise<unknown>, code: string, text: RegExp): 
     assert.match(error.message, text);
     return true;
   });
+}
+
+/** Whether a request is for the image's content, and not for its header only. */
+export function isFetch(
+  image: Pick<TestImage, "key">,
+  { method, path: requested, range }: SeenRequest,
+): boolean {
+  return method === "GET" && requested === `/images/${image.key}` && range !== "bytes=0-4095";
 }
 
 function setEnvironment(variables: NodeJS.ProcessEnv): void {
@@ -99,6 +107,39 @@ export class ImageVolumeLab {
       GROUNDWORK_IMAGE_CACHE: this.cache,
       GROUNDWORK_OBJECT_STORE_CREDENTIALS: this.minio.credentialsFile,
     };
+  }
+
+  /** The ranges of the requests for the image's content so far. */
+  fetches(image: Pick<TestImage, "key">): (string | undefined)[] {
+    return this.front.seen.filter((request) => isFetch(image, request)).map(({ range }) => range);
+  }
+
+  /**
+   * Has a shell line run before each call of a program by this process or its children.
+   * Returns the search path that leads there.
+   */
+  interpose(program: string, line: string): string {
+    const tools = path.join(this.group.folder, "tools");
+    const real = execFileSync("bash", ["-c", `command -v ${program}`], { encoding: "utf8" });
+    const search = process.env["PATH"];
+    fs.mkdirSync(tools);
+    fs.writeFileSync(path.join(tools, program), `#!/bin/sh\n${line}\nexec ${real.trim()} "$@"\n`, {
+      mode: 0o755,
+    });
+    this.environment["PATH"] = search; // put back by `remove`
+    return (process.env["PATH"] = `${tools}:${search ?? ""}`);
+  }
+
+  removeVolumes(): void {
+    const { group } = this;
+    group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
+  }
+
+  /** No volumes, no faults, no requests seen. */
+  reset(): void {
+    this.front.fault = () => undefined;
+    this.front.seen.length = 0;
+    this.removeVolumes();
   }
 
   remove(): void {

@@ -69,6 +69,13 @@ export function isRunning(...words: readonly string[]): boolean {
 
 type Condition = (output: string) => boolean;
 
+/** Starts `make up` and returns once the condition holds; fails when `make up` ends before. */
+async function upUntil(lab: CheckoutCopy, what: string, condition: Condition): Promise<Running> {
+  const up = lab.make("up");
+  await waitDuring(up, what, condition);
+  return up;
+}
+
 async function waitDuring(up: Running, what: string, condition: Condition): Promise<void> {
   while (!condition(up.output())) {
     const ended = await Promise.race([up.done.then(() => true), sleep(15, false)]);
@@ -96,17 +103,13 @@ async function findProcess(
   return found.pid;
 }
 
-/**
- * Starts `make up` and kills Pulumi with -9 once the condition holds; returns when make has ended.
- * Fails when `make up` ends before.
- */
+/** Starts `make up` and kills Pulumi with -9 once the condition holds; returns when make has ended. */
 export async function killDuringUp(
   lab: CheckoutCopy,
   what: string,
   condition: Condition,
 ): Promise<void> {
-  const up = lab.make("up");
-  await waitDuring(up, what, condition);
+  const up = await upUntil(lab, what, condition);
   const pulumi = await findProcess(
     lab,
     `no pulumi runs while ${what}`,
@@ -123,8 +126,7 @@ export async function interruptDuringUp(
   what: string,
   condition: Condition,
 ): Promise<void> {
-  const up = lab.make("up");
-  await waitDuring(up, what, condition);
+  const up = await upUntil(lab, what, condition);
   const program = await findProcess(lab, `no program runs while ${what}`, (command) =>
     command.some((word) => word.endsWith("scripts/up.ts")),
   );

@@ -39,6 +39,15 @@ export function minioProgram(): string {
   return newest;
 }
 
+/** A client of a server on 127.0.0.1, with the keys of a credentials file. */
+export function openMinio(port: number, credentialsFile: string): minio.Client {
+  const keys = JSON.parse(fs.readFileSync(credentialsFile, "utf8")) as {
+    accessKey: string;
+    secretKey: string;
+  };
+  return new minio.Client({ endPoint: "127.0.0.1", port, useSSL: false, ...keys });
+}
+
 /** Starts MinIO. Call `requireNeeds(this, ["minio"])` before. */
 export async function startMinio(): Promise<TestMinio> {
   const scratch = makeScratch("minio");

@@ -29,6 +29,12 @@ export const volume = (
   ...more,
 });
 
+/** What a script is told that the plan saw: a populated volume of stack p/s, small enough to read. */
+export const seenVolume: ObservedVolume = volume(
+  { owner: "p/s", state: "populated" },
+  { sizeBytes: 4096 },
+);
+
 /** The UUID of a domain that an earlier run stopped. */
 export const stopped = "11111111-2222-3333-4444-555555555555";
 

@@ -3,18 +3,10 @@ import { type ApplyArguments, renderApply } from "../../../../providers/image-vo
 import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
 import { assertBash, assertOrder } from "../../../support/bash-text.ts";
+import { seenVolume as seen } from "../../../support/volume-situations.ts";
 
 const cache = cacheLayout("/var/lib/groundwork/cache");
 const digest = "a".repeat(64);
-const seen = {
-  uuid: "u-1",
-  sizeBytes: 4096,
-  segmentType: "linear",
-  tags: ["other=tag", "groundwork.owner=p/s", "groundwork.state=populated"],
-  marks: { owner: "p/s", state: "populated" as const },
-  users: [],
-};
-
 const apply = (more: Partial<ApplyArguments> = {}): string =>
   renderApply({
     commands: volumeGroupCommands("device-mapper"),

@@ -5,15 +5,7 @@ import {
 } from "../../../../providers/image-volume/core/remove.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
 import { assertBash, assertOrder } from "../../../support/bash-text.ts";
-
-const seen = {
-  uuid: "u-1",
-  sizeBytes: 4096,
-  segmentType: "linear",
-  tags: ["other=tag", "groundwork.owner=p/s", "groundwork.state=populated"],
-  marks: { owner: "p/s", state: "populated" as const },
-  users: [],
-};
+import { seenVolume as seen } from "../../../support/volume-situations.ts";
 
 const remove = (more: Partial<RemoveArguments> = {}): string =>
   renderRemove({
