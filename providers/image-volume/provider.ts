@@ -7,6 +7,7 @@ import { plannedContentId } from "./core/content.ts";
 import { diffVolume } from "./core/diff.ts";
 import { hasCode, imageError } from "./core/errors.ts";
 import { contentId, parseVolumeId, volumeId } from "./core/layout.ts";
+import type { ObservedVolume } from "./core/parsers.ts";
 import { selectObserved } from "./core/plan.ts";
 import {
   buildSettledSummary,
@@ -74,7 +75,9 @@ export function diff(
     changes: replaces.length + updates.length > 0 || isUnknown(news),
     replaces,
     // Both URIs may lead to the same machine, where the new volume would be the old one.
-    deleteBeforeReplace: replaces.includes("hypervisorUri"),
+    deleteBeforeReplace: replaces.some((key) =>
+      ["hypervisorUri", "provisioning", "thinPool"].includes(key),
+    ),
   });
 }
 
@@ -134,6 +137,7 @@ export async function read(
   };
   const { state, owner, digest: seen } = marks;
   const drift = {
+    ...provisioningOf(found.volume),
     ...(state !== undefined && seen !== undefined && { digest: seen }),
     ...(owner !== args.owner && { foreignOwner: owner ?? "nobody" }),
   };
@@ -162,6 +166,11 @@ function sayLostEntry(args: ImageVolumeArguments, before: unknown, now: PlanSumm
   console.log(`${args.volumeName}: the host's cache no longer has its image (cache: "miss").`);
 }
 
+/** How the volume really is, which the arguments may leave open. */
+function provisioningOf({ segmentType, pool }: ObservedVolume): Properties {
+  return { provisionedAs: segmentType === "thin" ? "thin" : "thick", pool };
+}
+
 /** The digest that `check` found in this run: what preview promised is what gets done. */
 function digestOf(inputs: Properties): { digest?: string } {
   const digest = (inputs["plan"] as PlanSummary | undefined)?.digest;
@@ -180,6 +189,7 @@ function outputs(
     ...args,
     devicePath: devicePath(args.volumeGroup, args.volumeName),
     ...(desired.image && { digest: desired.image.digest }),
+    ...(observed.volume && provisioningOf(observed.volume)),
     sizeBytes: observed.volume?.sizeBytes,
     volumeUuid: observed.volume?.uuid,
     ...(content !== undefined && { contentId: content }),

@@ -53,6 +53,14 @@ export interface ImageVolumeArgs {
    * next may read it.
    */
   wipe?: pulumi.Input<"discard" | "zero" | "none">;
+  /**
+   * `thin`: takes space from a thin pool as it is written, and is a clone of the image's golden volume
+   * there. `thick`: takes all of its space at once. Default: thin when `thinPool` names a pool or the
+   * volume group has exactly one, else thick. A change replaces the volume; leaving it out changes nothing.
+   */
+  provisioning?: pulumi.Input<"thin" | "thick">;
+  /** A thin pool of the volume group; default: its only one. Another one replaces the volume. */
+  thinPool?: pulumi.Input<string>;
 }
 
 /**
@@ -68,6 +76,10 @@ export class ImageVolume extends pulumi.dynamic.Resource {
   declare readonly sizeGiB: pulumi.Output<number>;
   /** `/dev/<volume group>/<volume>`. */
   declare readonly devicePath: pulumi.Output<string>;
+  /** How it takes its space, which `provisioning` may leave open. */
+  declare readonly provisionedAs: pulumi.Output<"thin" | "thick">;
+  /** The thin pool that it is in; undefined for a thick volume. */
+  declare readonly pool: pulumi.Output<string | undefined>;
   declare readonly sizeBytes: pulumi.Output<number>;
   /** SHA-256 of the image on it; undefined without an image. */
   declare readonly digest: pulumi.Output<string | undefined>;
@@ -86,6 +98,7 @@ export class ImageVolume extends pulumi.dynamic.Resource {
     const computed = {
       ...{ devicePath: undefined, sizeBytes: undefined, digest: undefined },
       ...{ volumeUuid: undefined, contentId: undefined, plan: undefined, lastPopulate: undefined },
+      ...{ provisionedAs: undefined, pool: undefined },
     };
     super(
       handlerStub("image-volume"),

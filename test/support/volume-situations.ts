@@ -3,6 +3,8 @@ import { buildTags, parseTags } from "../../providers/image-volume/core/layout.t
 import type { ObservedVolume } from "../../providers/image-volume/core/parsers.ts";
 import type { DesiredVolume, Observed, Step } from "../../providers/image-volume/core/plan.ts";
 
+type SeenPool = NonNullable<Observed["pools"]>[number];
+
 export const gibibyte = 2 ** 30;
 export const extentBytes = 4 * 2 ** 20;
 export const [digest, older] = ["a".repeat(64), "b".repeat(64)];
@@ -38,6 +40,12 @@ export const seenVolume: ObservedVolume = volume(
 /** The UUID of a domain that an earlier run stopped. */
 export const stopped = "11111111-2222-3333-4444-555555555555";
 
+/** A thin pool with room for anything. */
+export const thinPool = (more: Partial<SeenPool> = {}): SeenPool => ({
+  ...{ name: "pool", sizeBytes: 100 * gibibyte, dataPercent: 5, metadataPercent: 5 },
+  ...{ zeroes: true, health: "", ...more },
+});
+
 /** A host with room for anything. */
 export const observed = (more: Partial<Observed> = {}): Observed => ({
   group: { extentBytes, freeBytes: 100 * gibibyte },
@@ -55,6 +63,8 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
     formerOwner: fc.option(fc.constant("p/former"), { nil: undefined }),
     image: fc.option(fc.constantFrom(digest, older), { nil: undefined }),
     cached: fc.boolean(),
+    provisioning: fc.constantFrom(undefined, "thin" as const, "thick" as const),
+    pool: fc.constantFrom("none", "empty", "with golden volume"),
     there: fc.option(
       fc.record({
         gigabytes: fc.integer({ min: 1, max: 4 }),
@@ -66,17 +76,20 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
         writes: fc.option(fc.nat(3), { nil: undefined }),
         stopped: fc.constantFrom(undefined, [stopped]),
         domains: fc.subarray(["vm1", "vm2"]),
+        thin: fc.boolean(),
       }),
       { nil: undefined },
     ),
   })
-  .map(({ gigabytes, adopt, generation, startAgain, formerOwner, image, cached, there }) => {
+  .map(({ gigabytes, adopt, generation, startAgain, formerOwner, image, cached, ...rest }) => {
+    const { provisioning, pool, there } = rest;
     const want: DesiredVolume = {
       ...{ volumeGroup: "lab", volumeName: "vm1", owner: "p/s", adopt },
       ...{ ...defaults, generation, startAgain, allowStop: true },
       sizeBytes: gigabytes * gibibyte,
       ...(formerOwner !== undefined && { formerOwner }),
       ...(image !== undefined && { image: { digest: image, bytes: 9 } }),
+      ...(provisioning !== undefined && { provisioning }),
     };
     const marks = {
       ...(there?.owner !== undefined && { owner: there.owner }),
@@ -93,10 +106,16 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
       want,
       observed({
         ...(cached && { cachedBytes: 9 }),
+        ...(pool !== "none" && {
+          pools: [
+            thinPool(pool === "empty" ? {} : { golden: volume({}, { sizeBytes: gibibyte }) }),
+          ],
+        }),
         ...(there && {
           volume: volume(marks, {
             sizeBytes: there.gigabytes * gibibyte,
             users: there.domains.map((domain, pid) => ({ pid, command: "qemu", domain })),
+            ...(there.thin && { segmentType: "thin", pool: "pool" }),
           }),
         }),
       }),
@@ -105,9 +124,11 @@ export const situations: fc.Arbitrary<[DesiredVolume, Observed]> = fc
 
 /** What a host looks like after a step: the scripts of commands.ts do this for real. */
 export function applyStep(now: ObservedVolume | undefined, step: Step): ObservedVolume | undefined {
-  if (step.kind === "createVolume")
+  if (step.kind === "makeGolden") return now;
+  if (step.kind === "createVolume" || step.kind === "cloneGolden")
     return {
       ...volume({}, { sizeBytes: step.bytes }),
+      ...(step.pool !== undefined && { segmentType: "thin", pool: step.pool }),
       tags: step.addTags,
       marks: parseTags(step.addTags),
     };
@@ -133,9 +154,11 @@ export function applyStep(now: ObservedVolume | undefined, step: Step): Observed
 export function carryOut(seen: Observed, steps: readonly Step[]): Observed {
   const after = steps.reduce(applyStep, seen.volume);
   const fetched = steps.some(({ kind }) => kind === "fetchImage");
+  const golden = steps.some(({ kind }) => kind === "makeGolden");
   return {
     ...seen,
     ...(after && { volume: after }),
     ...(fetched && { cachedBytes: 9 }),
+    ...(golden && { pools: [thinPool({ golden: volume({}, { sizeBytes: gibibyte }) })] }),
   };
 }

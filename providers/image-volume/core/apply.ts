@@ -10,6 +10,7 @@ import type { ObservedVolume } from "./parsers.ts";
 import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
 import { scriptLibrary } from "./script-library.ts";
+import { thinLibrary } from "./thin-library.ts";
 
 export interface ApplyArguments {
   commands: VolumeGroupCommands;
@@ -49,6 +50,7 @@ export function renderApply(args: ApplyArguments): string {
     scriptLibrary,
     domainLibrary,
     `libvirt_uri=${quote(args.libvirtUri)}`,
+    ...(isThin(args) || steps.some(({ kind }) => kind === "cloneGolden") ? [thinLibrary] : []),
     `device=${quote(devicePath(volumeGroup, volumeName))}`,
     `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
     ...renderExpect(args),
@@ -81,7 +83,8 @@ export function renderExpect(
 /** Removes the volume that the step made, which its tags tell from one that appeared meanwhile. */
 function renderUndo(step: Step, args: ApplyArguments): string {
   const { commands, volumeGroup, volumeName } = args;
-  const tags = step.kind === "createVolume" ? step.addTags.join(",") : "";
+  const made = step.kind === "createVolume" || step.kind === "cloneGolden";
+  const tags = made ? [...step.addTags].sort().join(",") : "";
   const look = commands.lvm("lvs", "--noheadings", "-o", "lv_tags", `${volumeGroup}/${volumeName}`);
   return `[ "$(${look} | tr -d ' ')" != ${quote(tags)} ] || ${commands.remove(volumeGroup, volumeName)}`;
 }
@@ -98,8 +101,16 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
   switch (step.kind) {
     case "fetchImage":
       return []; // done before, by renderEnsureEntry
+    case "makeGolden":
+      return []; // done before, by renderEnsureGolden
+    case "cloneGolden":
+      return renderClone(step, args);
     case "createVolume":
-      return [commands.create(volumeGroup, volumeName, step.bytes, step.addTags)];
+      return [
+        step.pool === undefined
+          ? commands.create(volumeGroup, volumeName, step.bytes, step.addTags)
+          : commands.createThin(volumeGroup, step.pool, volumeName, step.bytes, step.addTags),
+      ];
     case "adoptVolume":
     case "changeOwner":
     case "markPopulated":
@@ -116,26 +127,67 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
         ...retag(growing, []),
         commands.extend(volumeGroup, volumeName, step.toBytes),
         // The new piece may hold what another volume left there; a guest does not see it yet.
-        `gw_zero "$device" ${String(step.fromBytes)} ${String(step.toBytes)} --force`,
+        ...(isThin(args)
+          ? []
+          : [`gw_zero "$device" ${String(step.fromBytes)} ${String(step.toBytes)} --force`]),
         ...retag([], growing),
         ...renderResizeDomains(step.toBytes),
       ];
     }
     case "populateVolume":
-      return renderPopulate(args, id);
+      return [...renderRoom(args), ...renderPopulate(args, id)];
     case "zeroTail":
       return [
-        `gw_zero "$device" ${String(args.image?.virtualBytes ?? 0)} ${String(step.toBytes)}`,
+        // Where the whole volume read as zeroes before, nothing is left to do.
+        `[ -n "$target" ] || gw_zero "$device" ${String(args.image?.virtualBytes ?? 0)} ${String(step.toBytes)}`,
         'sync -- "$device"',
       ];
     case "zeroVolume":
       return [
         'gw_refuse_open "$device"',
         commands.assertIdle(volumeGroup, volumeName),
-        `gw_zero "$device" 0 ${String(step.toBytes)}`,
+        `gw_blank "$device" || gw_zero "$device" 0 ${String(step.toBytes)}`,
         'sync -- "$device"',
       ];
   }
+}
+
+function isThin({ seen }: Pick<ApplyArguments, "seen">): boolean {
+  return seen?.segmentType === "thin"; // its pool hands out zeroed blocks
+}
+
+/** What is on a thin volume stays until it is sure that the image finds room beside it. */
+function renderRoom({ seen, image, volumeGroup }: ApplyArguments): string[] {
+  if (seen?.pool === undefined || image === undefined) return [];
+  const pool = `${quote(volumeGroup)} ${quote(seen.pool)}`;
+  return [
+    `gw_pool ${pool}`,
+    `blocks=$(gw_blocks ${quote(image.entry)})`,
+    `gw_pool_takes ${pool} "$blocks"`,
+  ];
+}
+
+/** The golden volume is a clone's whole content, so it must still be what the plan saw. */
+function renderClone(
+  step: Extract<Step, { kind: "cloneGolden" }>,
+  { commands, volumeGroup, volumeName }: ApplyArguments,
+): string[] {
+  const look = commands.lvm(
+    "lvs",
+    "--noheadings",
+    "-o",
+    "lv_tags",
+    `${volumeGroup}/${step.golden}`,
+  );
+  return [
+    `golden=",$(${look} 2>/dev/null | tr -d ' ')," || true`,
+    ...buildTags({ digest: step.digest, state: "populated" }).map(
+      (tag) =>
+        `[[ $golden == *,${quote(tag)},* ]] || gw_fail host-changed "the golden volume is gone"`,
+    ),
+    `gw_pool_takes ${quote(volumeGroup)} ${quote(step.pool)} 0`,
+    commands.clone(volumeGroup, step.golden, volumeName, step.bytes, step.addTags),
+  ];
 }
 
 function renderResizeDomains(bytes: number): string[] {
@@ -153,7 +205,10 @@ function renderResizeDomains(bytes: number): string[] {
  * image's holes only where the kernel has just promised that the whole volume reads as zeroes;
  * elsewhere it writes zeroes there.
  */
-function renderPopulate(args: ApplyArguments, id: string): string[] {
+export function renderPopulate(
+  args: Pick<ApplyArguments, "commands" | "volumeGroup" | "volumeName" | "image">,
+  id: string,
+): string[] {
   const { image } = args;
   if (image === undefined) throw new Error(`no image to populate ${id} from`);
   const entry = quote(image.entry);
@@ -165,10 +220,8 @@ function renderPopulate(args: ApplyArguments, id: string): string[] {
     ...(image.verify
       ? [`exec {sum}< <(gw_digest <${entry})`, "verifier=$!", "gw_background+=($!)"]
       : []),
-    `target=''; size=$(blockdev --getsize64 "$device")`,
-    'if fallocate --punch-hole -o 0 -l "$size" -- "$device" 2>/dev/null; then',
-    "  target=--target-is-zero",
-    "fi",
+    "target=''",
+    'if gw_blank "$device"; then target=--target-is-zero; fi',
     [
       `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`,
       `qemu-img convert -p -f qcow2 -O raw -n -W -m 4 -t none $target -- ${entry} "$device"`,

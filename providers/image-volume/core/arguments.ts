@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { isDigest, ownerPattern } from "./layout.ts";
+import { provisionings } from "./thin.ts";
 
 const lvmName = z
   .string()
@@ -70,6 +71,8 @@ export const argumentsSchema = z.strictObject({
   allowStop: z.boolean().optional(),
   shutdownTimeoutSeconds: z.int().min(1).max(3600).optional(),
   startAgain: z.boolean().optional(),
+  provisioning: z.enum(provisionings).optional(),
+  thinPool: lvmName.optional(),
 });
 
 export type ImageVolumeArguments = z.infer<typeof argumentsSchema>;

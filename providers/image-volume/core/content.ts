@@ -53,6 +53,8 @@ export function stopSteps(
 /** The `contentId` of the volume once the plan is carried out. */
 export function plannedContentId(planned: Plan, observed: Observed): string | undefined {
   if (planned.kind === "refusal") return undefined;
-  const mark = planned.steps.find((step) => step.kind === "markPopulated");
+  const mark = planned.steps.find(
+    (step) => step.kind === "markPopulated" || step.kind === "cloneGolden",
+  );
   return contentId(mark === undefined ? (observed.volume?.marks ?? {}) : parseTags(mark.addTags));
 }

@@ -4,7 +4,13 @@ import type { ImageVolumeArguments } from "./arguments.ts";
 /** The arguments as state and configuration hold them; parts may not be known yet. */
 export type Comparable = {
   [Key in keyof ImageVolumeArguments]?: unknown;
-} & { digest?: unknown; plan?: unknown; foreignOwner?: unknown };
+} & {
+  digest?: unknown;
+  plan?: unknown;
+  foreignOwner?: unknown;
+  provisionedAs?: unknown;
+  pool?: unknown;
+};
 
 export interface Difference {
   /** Arguments whose change needs another volume. */
@@ -22,6 +28,7 @@ export type HostOf = (uri: string) => string;
  * - `hypervisorUri`: replaces when it names another host; another user, key or socket is an update
  *   that moves nothing
  * - `volumeGroup`, `volumeName`: replace
+ * - `provisioning`, `thinPool`: replace when the volume is not so already
  * - `sizeGiB`: grows in place (a smaller one is refused by the plan)
  * - `image`: repopulates in place when the digest changes; the same image elsewhere is ignored
  * - `owner`: retags in place
@@ -47,12 +54,21 @@ export function diffVolume(
     );
   for (const key of ["volumeGroup", "volumeName"] as const)
     if (olds[key] !== news[key]) replaces.push(key);
+  // What is not said may be either, so only what differs from how the volume is counts.
+  const { provisionedAs, pool } = olds;
+  if (provisionedAs !== undefined && differs(provisionedAs, news.provisioning))
+    replaces.push("provisioning");
+  else if (provisionedAs !== undefined && differs(pool, news.thinPool)) replaces.push("thinPool");
   if (olds.sizeGiB !== news.sizeGiB) updates.push("sizeGiB");
   if (olds.owner !== news.owner || olds.foreignOwner !== undefined) updates.push("owner");
   if (imageChanged(olds, news, same)) updates.push("image");
   if ((olds.generation ?? 0) !== (news.generation ?? 0)) updates.push("generation");
   if ((olds.wipe ?? "zero") !== (news.wipe ?? "zero")) updates.push("wipe");
   return { replaces, updates };
+}
+
+function differs(is: unknown, wanted: unknown): boolean {
+  return wanted !== undefined && is !== wanted;
 }
 
 function sameHost(one: unknown, other: unknown, hostOf: HostOf): boolean {

@@ -24,11 +24,16 @@ export type ImageVolumeCode =
   | "object-store-credentials"
   | "object-store-failed"
   | "object-store-unreachable"
+  | "thin-metadata-full"
+  | "thin-pool-full"
+  | "thin-pool-missing"
+  | "thin-pool-unfit"
   | "volume-group-full"
   | "volume-group-missing"
   | "volume-in-use"
   | "volume-locked"
   | "volume-not-ours"
+  | "volume-provisioning-differs"
   | "volume-shrink-refused";
 
 /** An error of this provider: what failed and what was seen, then what to do next. */

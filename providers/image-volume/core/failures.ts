@@ -58,6 +58,20 @@ export function buildFailure(
       return imageError(failure.code, `${start} ${image} could not be fetched (${detail}).`, {
         next: "Check that this host reaches the object store's endpoint, then run the same command again.",
       });
+    case "thin-pool-full":
+      return imageError(failure.code, `${start} there is no room in thin pool ${detail}.`, {
+        next: "Extend the pool with lvextend, or remove volumes from it.",
+      });
+    case "thin-metadata-full":
+      return imageError(
+        failure.code,
+        `${start} there is no room in the metadata of thin pool ${detail}.`,
+        { next: "Extend it with `lvextend --poolmetadatasize`, or remove volumes from the pool." },
+      );
+    case "thin-pool-unfit":
+      return imageError(failure.code, `${start} it cannot write into thin pool ${detail}.`, {
+        next: "See lvmthin(7), repair the pool, then run the same command again.",
+      });
     case "volume-in-use":
       return imageError(failure.code, `${start} ${detail} has it open.`, {
         next: "Shut that down, then run the same command again.",

@@ -126,6 +126,8 @@ export interface VolumeMarks {
   stopped?: readonly string[];
   /** Growing began at this size, and the bytes from here on may not be zeroed yet. */
   growingFromBytes?: number;
+  /** `golden`: nobody's volume, but an image's pristine content of which thin volumes are clones. */
+  role?: "golden";
 }
 
 const prefix = "groundwork.";
@@ -136,6 +138,7 @@ const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 /** The tags that say this. LVM allows letters, digits and `_+.-/=!:&#` in them. */
 export function buildTags(marks: VolumeMarks): string[] {
   return [
+    ...(marks.role === undefined ? [] : [`${prefix}role=${marks.role}`]),
     ...(marks.owner === undefined ? [] : [`${prefix}owner=${marks.owner}`]),
     ...(marks.digest === undefined ? [] : [`${prefix}digest=sha256:${marks.digest}`]),
     ...(marks.state === undefined ? [] : [`${prefix}state=${marks.state}`]),
@@ -173,9 +176,11 @@ export function parseTags(tags: readonly string[]): VolumeMarks {
     .filter((tag) => tag.startsWith(stoppedPrefix))
     .map((tag) => tag.slice(stoppedPrefix.length))
     .filter((uuid) => uuidPattern.test(uuid));
+  const role = value("role");
   return {
     ...(owner !== undefined && { owner }),
     ...(digest !== undefined && isDigest(digest) && { digest }),
+    ...(role === "golden" && { role }),
     ...((state === "populated" || state === "adopted") && { state }),
     ...(growing !== undefined &&
       /^[0-9]{1,15}$/.test(growing) && { growingFromBytes: Number(growing) }),

@@ -19,7 +19,7 @@ export interface PopulateOutcome {
   steps: StepOutcome[];
   /** Bytes that came over the network, those of broken attempts included. */
   bytesFetched: number;
-  /** Bytes of the volume that got new content, zeroes included. */
+  /** Bytes of the volume, or of a golden volume made for it, that got new content, zeroes included. */
   bytesWritten: number;
 }
 
@@ -32,7 +32,7 @@ export function buildOutcome(
   withImage: boolean,
   steps: readonly StepOutcome[],
 ): PopulateOutcome | undefined {
-  if (!steps.some(({ step }) => step === "populateVolume" || step === "zeroVolume"))
+  if (!steps.some(({ step }) => ["populateVolume", "zeroVolume", "cloneGolden"].includes(step)))
     return undefined;
   const sum = (those: readonly StepOutcome[]): number =>
     those.reduce((total, { bytes }) => total + bytes, 0);
@@ -50,6 +50,7 @@ export function buildOutcome(
 export function bytesOfStep(step: Step, virtualBytes: number): number {
   switch (step.kind) {
     case "populateVolume":
+    case "makeGolden":
       return virtualBytes;
     case "zeroTail":
       return step.toBytes - virtualBytes;

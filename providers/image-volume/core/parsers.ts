@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Activation, parseActivation } from "../../volume-group/core/commands.ts";
 import { imageError } from "./errors.ts";
 import { isDigest, parseEntryName, parseTags, type VolumeMarks } from "./layout.ts";
+import type { ObservedPool } from "./thin.ts";
 
 /** The longest sidecar that is read. */
 export const sidecarBytes = 4096;
@@ -53,6 +54,8 @@ export interface ObservedVolume {
   sizeBytes: number;
   /** `linear`, `thin`, … */
   segmentType: string;
+  /** The thin pool that it is in. */
+  pool?: string;
   /** All tags, ours and others'. */
   tags: string[];
   marks: VolumeMarks;
@@ -65,6 +68,8 @@ export interface HostObservation {
   groups: ReadonlyMap<string, { extentBytes: number; freeBytes: number }>;
   /** By `<volume group>/<volume>`. */
   volumes: ReadonlyMap<string, ObservedVolume>;
+  /** Thin pools that this host can use: none without device mapper. */
+  pools: readonly (ObservedPool & { volumeGroup: string })[];
   /** Length in bytes of each whole entry in the cache, by digest. */
   cache: ReadonlyMap<string, number>;
   cacheFreeBytes: number;
@@ -73,6 +78,11 @@ export interface HostObservation {
 const bytesText = z
   .string()
   .regex(/^[0-9]{1,15}$/)
+  .transform(Number);
+/** Empty for what is neither a pool nor in one, and for what is not active. */
+const percentText = z
+  .string()
+  .regex(/^([0-9]{1,3}(\.[0-9]+)?)?$/)
   .transform(Number);
 const groupsReport = z.object({
   report: z.tuple([
@@ -92,6 +102,11 @@ const volumesReport = z.object({
           lv_size: bytesText,
           segtype: z.string(),
           lv_tags: z.string(),
+          pool_lv: z.string(),
+          data_percent: percentText,
+          metadata_percent: percentText,
+          zero: z.string(),
+          lv_health_status: z.string(),
         }),
       ),
     }),
@@ -140,14 +155,23 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
       return [id, device];
     }),
   );
+  const activation = parseActivation(section("activation"));
   const volumes = new Map<string, ObservedVolume>();
+  const pools: HostObservation["pools"][number][] = [];
   for (const row of report(volumesReport, section("volumes"), hostName).report[0].lv) {
     const id = `${row.vg_name}/${row.lv_name}`;
+    if (row.segtype === "thin-pool" && activation === "device-mapper")
+      pools.push({
+        ...{ volumeGroup: row.vg_name, name: row.lv_name, sizeBytes: row.lv_size },
+        ...{ dataPercent: row.data_percent, metadataPercent: row.metadata_percent },
+        ...{ zeroes: row.zero === "zero" || row.zero === "1", health: row.lv_health_status },
+      });
     const tags = row.lv_tags.split(",").filter((tag) => tag !== "");
     volumes.set(id, {
       uuid: row.lv_uuid,
       sizeBytes: row.lv_size,
       segmentType: row.segtype,
+      ...(row.pool_lv !== "" && { pool: row.pool_lv }),
       tags,
       marks: parseTags(tags),
       users: users.get(devices.get(id) ?? "none") ?? [],
@@ -157,7 +181,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
   const cacheFree = section("free").trim();
   if (!/^[0-9]{1,18}$/.test(cacheFree)) throw badProbe(hostName, "the free space is not a number");
   return {
-    activation: parseActivation(section("activation")),
+    activation,
     groups: new Map(
       groups.map((row) => [
         row.vg_name,
@@ -165,6 +189,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
       ]),
     ),
     volumes,
+    pools,
     cache: parseCacheListing(lines("cache")),
     cacheFreeBytes: Number(cacheFree),
   };

@@ -3,10 +3,11 @@ import { formatBytes } from "./errors.ts";
 import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
 import { contentSteps, stopSteps } from "./content.ts";
 import type { HostObservation, ObservedVolume } from "./parsers.ts";
+import { goldenName, isGolden, type ObservedPool, type PlacementWish } from "./thin.ts";
+import { planSpace, thinSteps } from "./thin-plan.ts";
 
 /** What a volume shall be. */
-export interface DesiredVolume {
-  volumeGroup: string;
+export interface DesiredVolume extends PlacementWish {
   volumeName: string;
   sizeBytes: number;
   owner: string;
@@ -30,6 +31,8 @@ export interface DesiredVolume {
 export interface Observed {
   group?: { extentBytes: number; freeBytes: number };
   volume?: ObservedVolume;
+  /** The group's thin pools, with the image's golden volume where one is complete. */
+  pools?: readonly (ObservedPool & { golden?: ObservedVolume })[];
   /** Length of the image's cache entry, when there is one. */
   cachedBytes?: number;
   cacheFreeBytes: number;
@@ -38,7 +41,16 @@ export interface Observed {
 /** One thing to do. The names are what preview shows. */
 export type Step =
   | { kind: "fetchImage"; digest: string; bytes: number }
-  | { kind: "createVolume"; bytes: number; addTags: string[] }
+  | { kind: "makeGolden"; pool: string; golden: string; digest: string; bytes: number }
+  | {
+      kind: "cloneGolden";
+      pool: string;
+      golden: string;
+      digest: string;
+      bytes: number;
+      addTags: string[];
+    }
+  | { kind: "createVolume"; bytes: number; addTags: string[]; pool?: string }
   | { kind: "adoptVolume"; addTags: string[]; removeTags: string[] }
   | { kind: "changeOwner"; addTags: string[]; removeTags: string[] }
   | { kind: "growVolume"; fromBytes: number; toBytes: number }
@@ -65,10 +77,21 @@ export type Plan = { kind: "steps"; steps: Step[] } | { kind: "refusal"; refusal
 export function selectObserved(host: HostObservation, desired: DesiredVolume): Observed {
   const group = host.groups.get(desired.volumeGroup);
   const volume = host.volumes.get(`${desired.volumeGroup}/${desired.volumeName}`);
-  const cachedBytes = desired.image && host.cache.get(desired.image.digest);
+  const digest = desired.image?.digest;
+  const cachedBytes = digest === undefined ? undefined : host.cache.get(digest);
+  const pools = host.pools.filter(({ volumeGroup }) => volumeGroup === desired.volumeGroup);
   return {
     ...(group && { group }),
     ...(volume && { volume }),
+    ...(pools.length > 0 && {
+      pools: pools.map((pool) => {
+        const id = `${desired.volumeGroup}/${goldenName(pool.name, digest ?? "")}`;
+        const golden = host.volumes.get(id);
+        const usable =
+          golden !== undefined && digest !== undefined && isGolden(golden.marks, digest);
+        return { ...pool, ...(usable && { golden }) };
+      }),
+    }),
     ...(cachedBytes !== undefined && { cachedBytes }),
     cacheFreeBytes: host.cacheFreeBytes,
   };
@@ -102,18 +125,16 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
         next: `Set sizeGiB to ${String((targetBytes - missingBytes) / 2 ** 30)}, or replace the volume.`,
       },
     );
-  if (missingBytes > group.freeBytes)
-    return refuse(
-      "volume-group-full",
-      `volume group "${desired.volumeGroup}" has ${formatBytes(group.freeBytes)} free of the ${formatBytes(missingBytes)} needed`,
-      {
-        next: "Remove volumes, add a physical volume with vgextend, or lower sizeGiB.",
-        mayPass: true,
-      },
-    );
+  const space = planSpace(desired, observed, missingBytes);
+  if (space.kind === "refusal") return space;
 
-  const shape = shapeSteps(desired, volume, targetBytes);
-  const content = contentSteps(desired, observed, targetBytes);
+  const thin =
+    volume === undefined && space.kind === "thin"
+      ? thinSteps(desired, space.pool, observed.cachedBytes, targetBytes)
+      : undefined;
+  if (thin !== undefined && !Array.isArray(thin)) return { kind: "refusal", refusal: thin };
+  const shape = thin ?? shapeSteps(desired, volume, targetBytes);
+  const content = thin === undefined ? contentSteps(desired, observed, targetBytes) : [];
   const stop = content.length > 0 ? stopSteps(desired, volume) : [];
   if (stop === undefined)
     return refuse(
@@ -125,7 +146,10 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
       },
     );
   const starts = (volume?.marks.stopped ?? []).length > 0 || stop.some((step) => step.startAgain);
-  const fetch = content.length > 0 ? fetchSteps(desired, observed) : [];
+  const needsImage = [...shape, ...content].some(({ kind }) =>
+    ["populateVolume", "makeGolden"].includes(kind),
+  );
+  const fetch = needsImage ? fetchSteps(desired, observed) : [];
   const toFetch = fetch.reduce((sum, step) => sum + step.bytes, 0);
   if (toFetch > observed.cacheFreeBytes)
     return refuse(
@@ -201,7 +225,7 @@ export interface Undo {
 
 /** The undo of a step, if it needs one: volumes that were there before are kept, unmarked. */
 export function undoOf(step: Step): Undo | undefined {
-  return step.kind === "createVolume" ? { kind: "removeVolume" } : undefined;
+  return ["createVolume", "cloneGolden"].includes(step.kind) ? { kind: "removeVolume" } : undefined;
 }
 
 /** `stack "lab/dev" owns it`, for errors. */

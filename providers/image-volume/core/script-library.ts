@@ -87,6 +87,20 @@ gw_refuse_open() { # DEVICE
   [ -z "$users" ] || gw_fail volume-in-use "$users"
 }
 
+# gw_blank DEVICE: drops what is on the volume; true only if all of it reads as zeroes then. A hole punched
+# into a block device is promised to. So is a thin volume of which not one block is left mapped, if its
+# pool also zeroes the rest of a block that is written in part.
+gw_blank() {
+  local kind mapped pool
+  fallocate --punch-hole -o 0 -l "$(blockdev --getsize64 "$1")" -- "$1" 2>/dev/null && return 0
+  blkdiscard -- "$1" 2>/dev/null || true
+  read -r _ _ kind mapped _ < <(dmsetup status -- "$1" 2>/dev/null) || return 1
+  [ "$kind:$mapped" = thin:0 ] || return 1
+  pool=$(dmsetup table -- "$1" | cut -d' ' -f4)
+  pool=$(dmsetup table -j "${"${pool%:*}"}" -m "${"${pool#*:}"}") || return 1
+  [[ $pool != *skip_block_zeroing* ]]
+}
+
 # gw_zero DEVICE FROM TO [OPTION]: makes the bytes read as zeroes. Where the device can, the kernel does
 # it without moving data and gives the space back (a hole punched into a block device is promised to
 # read as zeroes, unlike what was merely discarded); else it writes zeroes.

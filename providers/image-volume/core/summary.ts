@@ -2,7 +2,7 @@ import { type DesiredVolume, type Observed, type Plan, plan, type Step } from ".
 
 /** What preview shows of a plan; kept in the inputs as `plan`. */
 export interface PlanSummary {
-  /** Whether the host has the image; `unknown` when it could not be asked, `none` without an image. */
+  /** Whether the host has the image, in its cache or as a golden volume; `unknown` when it could not be asked, `none` without an image. */
   cache: "hit" | "miss" | "unknown" | "none";
   digest?: string;
   /** How the digest is known: from the configuration, or from the object's `.sha256`. */
@@ -24,8 +24,9 @@ export function buildSummary(
   observed: Observed,
   digestSource: PlanSummary["digestSource"],
 ): PlanSummary {
-  const cache =
-    desired.image === undefined ? "none" : observed.cachedBytes === undefined ? "miss" : "hit";
+  const golden = planned.kind === "steps" && planned.steps[0]?.kind === "cloneGolden";
+  const hit = golden || observed.cachedBytes !== undefined;
+  const cache = desired.image === undefined ? "none" : hit ? "hit" : "miss";
   const common: PlanSummary = {
     cache,
     ...(desired.image && { digest: desired.image.digest }),
@@ -51,6 +52,7 @@ export function buildSettledSummary(
 }
 
 function bytesWritten(step: Step): number {
+  if (step.kind === "makeGolden") return step.bytes;
   if (step.kind === "growVolume") return step.toBytes - step.fromBytes;
   // What populateVolume and zeroTail write together is the whole volume.
   return step.kind === "zeroTail" || step.kind === "zeroVolume" ? step.toBytes : 0;

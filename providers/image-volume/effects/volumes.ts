@@ -16,6 +16,7 @@ import {
   selectObserved,
 } from "../core/plan.ts";
 import { renderRemove } from "../core/remove.ts";
+import { ensureGolden } from "./golden.ts";
 import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
 import {
   type CachedImage,
@@ -64,6 +65,8 @@ export function buildDesired(
     allowStop: args.allowStop ?? false,
     shutdownTimeoutSeconds: args.shutdownTimeoutSeconds ?? 120,
     startAgain: args.startAgain ?? true,
+    ...(args.provisioning !== undefined && { provisioning: args.provisioning }),
+    ...(args.thinPool !== undefined && { thinPool: args.thinPool }),
     ...(formerOwner !== undefined && { formerOwner }),
     ...(digest !== undefined && { image: { digest } }),
   };
@@ -147,7 +150,8 @@ async function applyPlan(
   const { desired, observed, activation } = examined;
   let { planned } = examined;
   let image: CachedImage | undefined;
-  if (hasStep(planned, "populateVolume") && args.image && desired.image) {
+  const writes = hasStep(planned, "populateVolume") || hasStep(planned, "makeGolden");
+  if (writes && args.image && desired.image) {
     image = await ensureEntry({
       ...{ uri: args.hypervisorUri, image: args.image, volumeName: args.volumeName },
       digest: desired.image.digest,
@@ -158,8 +162,16 @@ async function applyPlan(
   }
   if (planned.kind === "refusal") throw refusalOf(args, planned);
   const { volumeGroup, volumeName } = args;
+  const commands = volumeGroupCommands(activation);
+  const golden = planned.steps.find((step) => step.kind === "makeGolden");
+  const made =
+    golden && image
+      ? await ensureGolden({
+          ...{ uri: args.hypervisorUri, commands, volumeGroup, golden, image, volumeName },
+        })
+      : [];
   const script = renderApply({
-    ...{ commands: volumeGroupCommands(activation), volumeGroup, volumeName },
+    ...{ commands, volumeGroup, volumeName },
     ...{ steps: planned.steps, seen: observed.volume, libvirtUri: localUri(args.hypervisorUri) },
     ...(image && { image }),
   });
@@ -170,7 +182,7 @@ async function applyPlan(
       ...(image && { digest: image.digest }),
     },
     timeoutSeconds: 4 * 3600,
-    heavy: true,
+    heavy: hasStep(planned, "populateVolume"),
     onLine: progressReporter(volumeName, {}),
   });
   const forced = values.get("forced");
@@ -181,7 +193,7 @@ async function applyPlan(
     console.log(
       `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
     );
-  const steps = [...(image?.steps ?? []), ...parseStepOutcomes(values.get("steps"))];
+  const steps = [...(image?.steps ?? []), ...made, ...parseStepOutcomes(values.get("steps"))];
   return buildOutcome(new Date(), args.image !== undefined, steps);
 }
 

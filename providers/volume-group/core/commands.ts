@@ -18,6 +18,22 @@ export interface VolumeGroupCommands {
   readonly lvm: (command: string, ...words: string[]) => string;
   /** Creates and activates a volume. Its content is undefined: what was there before shows through. */
   create(volumeGroup: string, volume: string, bytes: number, tags?: readonly string[]): string;
+  /** Creates and activates a volume in a thin pool. It reads as zeroes if the pool zeroes its blocks. */
+  createThin(
+    volumeGroup: string,
+    pool: string,
+    volume: string,
+    bytes: number,
+    tags?: readonly string[],
+  ): string;
+  /** Creates a thin volume with the content of another, and at least so many bytes; activates it. */
+  clone(
+    volumeGroup: string,
+    origin: string,
+    volume: string,
+    bytes: number,
+    tags?: readonly string[],
+  ): string;
   /** Makes `/dev/<volume group>/<volume>` a block device of the volume's size, whatever was there. */
   activate(volumeGroup: string, volume: string): string;
   /** Activates every volume of the group: after a restart of the machine. */
@@ -66,6 +82,28 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
         group,
         volume,
         wholeSectors(bytes),
+        ...tags.flatMap((tag) => ["--addtag", tag]),
+      ),
+    createThin: (group, pool, volume, bytes, tags = []) =>
+      call(
+        ...([
+          "vg_create_thin",
+          group,
+          volume,
+          checkedName("volume", pool),
+          wholeSectors(bytes),
+        ] as const),
+        ...tags.flatMap((tag) => ["--addtag", tag]),
+      ),
+    clone: (group, origin, volume, bytes, tags = []) =>
+      call(
+        ...([
+          "vg_clone",
+          group,
+          volume,
+          checkedName("volume", origin),
+          wholeSectors(bytes),
+        ] as const),
         ...tags.flatMap((tag) => ["--addtag", tag]),
       ),
     activate: (group, volume) => call("vg_activate", group, volume),

@@ -71,6 +71,17 @@ vg_create() { # VG LV BYTES OPTION...
   vg_lvm lvcreate -y -Wy -Zy -n "$lv" -L "$bytes"b "$@" "$vg" >/dev/null
 }
 
+vg_create_thin() { # VG LV POOL BYTES OPTION...
+  local vg=$1 lv=$2 pool=$3 bytes=$4; shift 4
+  vg_lvm lvcreate -y --type thin -n "$lv" -V "$bytes"b --thinpool "$pool" "$@" "$vg" >/dev/null
+}
+
+vg_clone() { # VG LV ORIGIN BYTES OPTION...
+  local vg=$1 lv=$2 origin=$3 bytes=$4; shift 4
+  vg_lvm lvcreate -y --snapshot --setactivationskip n -n "$lv" "$@" "$vg/$origin" >/dev/null
+  [ "$(blockdev --getsize64 "/dev/$vg/$lv")" -ge "$bytes" ] || vg_extend "$vg" "$lv" "$bytes"
+}
+
 vg_extend() { # VG LV BYTES
   local now
   now=$(vg_lvm lvs --noheadings --nosuffix --units b -o lv_size "$1/$2")

@@ -162,6 +162,9 @@ vg_create() { # VG LV BYTES OPTION...
   vg_activate "$vg" "$lv"
 }
 
+vg_create_thin() { vg_fail "thin volumes need device mapper, which this kernel has not"; }
+vg_clone() { vg_create_thin; }
+
 vg_extend() { # VG LV BYTES
   local pv offset bytes
   table=$(vg_table "$1")

@@ -53,6 +53,40 @@ describe("renderApply", () => {
     );
   });
 
+  it("clones a golden volume only while it is complete and the pool is well", () => {
+    const script = apply({
+      steps: [
+        {
+          ...{ kind: "cloneGolden", pool: "pool", golden: "pool-golden-a", digest, bytes: 4096 },
+          addTags: ["groundwork.owner=p/s"],
+        },
+      ],
+    });
+    assertBash(script);
+    assertOrder(
+      script,
+      "lvs --noheadings -o lv_tags lab/pool-golden-a",
+      `*,groundwork.digest=sha256:${digest},*`,
+      "*,groundwork.state=populated,*",
+      "gw_pool_takes lab pool 0",
+      "vg_locked lab vg_clone lab vm1-root pool-golden-a 4096 --addtag groundwork.owner=p/s",
+    );
+    assert.match(script, /gw_undo\+=/);
+  });
+
+  it("looks for room in the pool before it drops what is on a thin volume", () => {
+    const thin = { ...seen, segmentType: "thin", pool: "pool" };
+    const script = apply({ seen: thin, steps: [{ kind: "populateVolume", digest }] });
+    assertBash(script);
+    assertOrder(
+      script,
+      "blocks=$(gw_blocks",
+      "gw_pool_takes lab pool",
+      "gw_blank",
+      "qemu-img convert",
+    );
+  });
+
   it("does not read an image again that was verified in this run", () => {
     const image = { digest, entry: cache.entry(digest, 100), virtualBytes: 2048, verify: false };
     assert.doesNotMatch(apply({ image }), /exec \{sum\}/);

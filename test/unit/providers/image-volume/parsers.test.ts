@@ -51,13 +51,15 @@ describe("parseSidecar", () => {
   });
 });
 
+const rest = `"pool_lv":"","data_percent":"","metadata_percent":"","zero":"","lv_health_status":""`;
+
 const probe = (more: Record<string, string> = {}): string =>
   Object.entries({
     user: "0",
     missing: "",
     activation: "loop",
     groups: `{"report":[{"vg":[{"vg_name":"lab","vg_free":"1048576","vg_extent_size":"4194304"}]}]}`,
-    volumes: `{"report":[{"lv":[{"vg_name":"lab","lv_name":"a","lv_uuid":"u-1","lv_size":"4194304","segtype":"linear","lv_tags":"x=y,groundwork.owner=p/s,groundwork.state=populated"},{"vg_name":"lab","lv_name":"b","lv_uuid":"u-2","lv_size":"4194304","segtype":"linear","lv_tags":""}]}]}`,
+    volumes: `{"report":[{"lv":[{"vg_name":"lab","lv_name":"a","lv_uuid":"u-1","lv_size":"4194304","segtype":"linear","lv_tags":"x=y,groundwork.owner=p/s,groundwork.state=populated",${rest}},{"vg_name":"lab","lv_name":"b","lv_uuid":"u-2","lv_size":"4194304","segtype":"linear","lv_tags":"",${rest}}]}]}`,
     devices: "7:3\tlab/a",
     open: "7:3\t42\tqemu-system-x86\tvm1\n7:3\t43\tdd\t",
     cache: `${digest}.100.image\t100\n${other}.100.image\t99\nsomething\t5\n${other}.part\t7`,
@@ -85,6 +87,21 @@ describe("parseProbe", () => {
     assert.deepEqual(host.groups.get("lab"), { extentBytes: 4194304, freeBytes: 1048576 });
     assert.equal(host.cacheFreeBytes, 123456);
     assert.equal(host.activation, "loop");
+  });
+
+  it("tells thin pools and what is in them, where the kernel can use them", () => {
+    const row = (name: string, segtype: string, columns: string): string =>
+      `{"vg_name":"lab","lv_name":"${name}","lv_uuid":"u","lv_size":"4194304","segtype":"${segtype}","lv_tags":"",${columns}}`;
+    const volumes = `{"report":[{"lv":[${row("p", "thin-pool", `"pool_lv":"","data_percent":"12.50","metadata_percent":"3.00","zero":"zero","lv_health_status":""`)},${row("v", "thin", `"pool_lv":"p","data_percent":"1.00","metadata_percent":"","zero":"","lv_health_status":""`)}]}]}`;
+    const host = parseProbe(probe({ activation: "device-mapper", volumes }), "hv1");
+    assert.deepEqual(host.pools, [
+      {
+        ...{ volumeGroup: "lab", name: "p", sizeBytes: 4194304, dataPercent: 12.5 },
+        ...{ metadataPercent: 3, zeroes: true, health: "" },
+      },
+    ]);
+    assert.equal(host.volumes.get("lab/v")?.pool, "p");
+    assert.deepEqual(parseProbe(probe({ volumes }), "hv1").pools, []);
   });
 
   it("counts only whole entries of the cache", () => {

@@ -1,0 +1,60 @@
+import { quote } from "../../host/core/script.ts";
+import {
+  devicePath,
+  renderVolumeScript,
+  type VolumeGroupCommands,
+} from "../../volume-group/core/commands.ts";
+import { type ImageFile, renderPopulate } from "./apply.ts";
+import { buildTags, volumeLock } from "./layout.ts";
+import { scriptLibrary } from "./script-library.ts";
+import { goldenName } from "./thin.ts";
+import { thinLibrary } from "./thin-library.ts";
+
+/**
+ * A script that makes sure of an image's golden volume: the image, once in a pool, never written
+ * again and not active. What an interrupted run left of one is made anew. The pool is left alone
+ * unless all of the image finds room in it.
+ */
+export function renderEnsureGolden(args: {
+  commands: VolumeGroupCommands;
+  volumeGroup: string;
+  pool: string;
+  image: ImageFile;
+}): string {
+  const { commands, volumeGroup, pool, image } = args;
+  const { digest } = image;
+  const name = goldenName(pool, digest);
+  const id = `${volumeGroup}/${name}`;
+  const [role = "", content = "", done = ""] = buildTags({
+    ...({ role: "golden", digest, state: "populated" } as const),
+  });
+  const look = commands.lvm("lvs", "--noheadings", "-o", "lv_tags", id);
+  return renderVolumeScript(commands, [
+    scriptLibrary,
+    thinLibrary,
+    `device=${quote(devicePath(volumeGroup, name))}`,
+    // One at a time in each pool, so that what was found free stays so.
+    `gw_lock ${quote(volumeLock(volumeGroup, pool))} 7200 'another run has been writing an image into the pool for two hours'`,
+    `tags=$(${look} 2>/dev/null | tr -d ' ') || tags=none`,
+    'has() { [[ ",$tags," == *",$1,"* ]]; }',
+    `if has ${quote(role)}; then`,
+    `  if has ${quote(content)} && has ${quote(done)}; then gw_done=1; exit 0; fi`,
+    `  ${commands.remove(volumeGroup, name)}`,
+    'elif [ "$tags" != none ]; then',
+    `  gw_fail host-changed ${quote(`${id} is not a golden volume`)}`,
+    "fi",
+    `gw_pool ${quote(volumeGroup)} ${quote(pool)}`,
+    `blocks=$(gw_blocks ${quote(image.entry)})`,
+    `gw_pool_takes ${quote(volumeGroup)} ${quote(pool)} "$blocks"`,
+    "gw_begin",
+    `gw_undo+=(${quote(commands.remove(volumeGroup, name))})`,
+    commands.createThin(volumeGroup, pool, name, image.virtualBytes, [role, content]),
+    ...renderPopulate({ commands, volumeGroup, volumeName: name, image }, id),
+    'sync -- "$device"',
+    `${commands.lvm("lvchange", "--permission", "r", "--setactivationskip", "y", "--addtag", done, id)} >&2`,
+    commands.deactivate(volumeGroup, name),
+    `gw_took makeGolden ${String(image.virtualBytes)}`,
+    'echo "@value steps $gw_steps"',
+    "gw_done=1",
+  ]);
+}

@@ -1,0 +1,189 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
+import { goldenName } from "../../providers/image-volume/core/thin.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { ImageVolumeLab, type Made, rejects, type TestImage } from "../support/image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../support/lvm-guest.ts";
+import { requireNeeds } from "../support/needs.ts";
+
+const mebibyte = 2 ** 20;
+
+describe("faults of a host with a thin pool", function () {
+  this.timeout(1_800_000);
+  let guest: LvmGuest;
+  let lab: ImageVolumeLab;
+  let image: TestImage;
+  let cleanUp = (): void => undefined;
+
+  before(async function () {
+    requireNeeds(this, [...lvmGuestNeeds, "minio"]);
+    guest = await lvmGuest();
+    lab = await ImageVolumeLab.makeOn(guest);
+    cleanUp = () => {
+      lab.remove();
+    };
+    image = await lab.image();
+  });
+
+  after(() => {
+    cleanUp();
+  });
+
+  const makePool = (name: string, data: string, metadata: string): void => {
+    guest.bash(
+      `lvcreate -q -y --type thin-pool -L ${data} --poolmetadatasize ${metadata} --chunksize 64k -n ${name} ${lab.group.name} >&2`,
+    );
+  };
+  const removePool = (name: string): void => {
+    guest.bash(`lvremove -q -y ${lab.group.name}/${name}`);
+  };
+  /** Health, and the percentages of data and metadata: the pool as LVM sees it. */
+  const poolReport = (name: string): string =>
+    guest.bash(
+      `lvs --noheadings -o lv_health_status,data_percent,metadata_percent ${lab.group.name}/${name}`,
+    );
+
+  describe("#30 whose data is full", () => {
+    before(() => {
+      makePool("small", "64M", "4M");
+      guest.bash(
+        `lvcreate -q -y --type thin -n neighbour -V 32M --thinpool small ${lab.group.name} >&2`,
+        `head -c 32M /dev/zero | tr '\\0' a >/dev/${lab.group.name}/neighbour; sync /dev/${lab.group.name}/neighbour`,
+      );
+    });
+    after(() => {
+      removePool("small");
+    });
+
+    const assertUntouched = (before: string): void => {
+      assert.equal(poolReport("small"), before);
+      guest.bash(`head -c 32M /dev/zero | tr '\\0' a | cmp - /dev/${lab.group.name}/neighbour`);
+      assert.deepEqual(lab.group.volumes().sort(), ["neighbour", "small"]);
+    };
+
+    it("#30 refuses an image that is small as a file and too large for the pool, and harms nothing", async () => {
+      const before = poolReport("small");
+      const large = await compressible(48);
+      const args = lab.args({ key: large }, { thinPool: "small" });
+      await rejects(lab.create(args), "thin-pool-full", /small: 33554432 bytes are free of the 50/);
+      assertUntouched(before);
+    });
+
+    it("#30 says so in preview, and fetches nothing, when not even the file would find room", async () => {
+      guest.bash(
+        `lvcreate -q -y --type thin -n filler -V 30M --thinpool small ${lab.group.name} >&2`,
+        `head -c 30M /dev/zero | tr '\\0' a >/dev/${lab.group.name}/filler; sync /dev/${lab.group.name}/filler`,
+      );
+      const other = await lab.image();
+      const inputs = await lab.check(lab.args(other, { thinPool: "small" }));
+      assert.match((inputs["plan"] as PlanSummary).obstacle ?? "", /2 MiB free/);
+      lab.front.seen.length = 0;
+      await rejects(provider.create(inputs), "thin-pool-full", /2 MiB free/);
+      assert.ok(!lab.front.seen.some(({ path: wanted }) => wanted.endsWith(other.key)));
+      guest.bash(`lvremove -q -y ${lab.group.name}/filler`);
+    });
+  });
+
+  it("#30 refuses an image where the pool's metadata is nearly full, and harms nothing", async () => {
+    makePool("meta", "4G", "2M");
+    const { name } = lab.group;
+    // Blocks that lie apart take the most metadata; unzeroed ones are written quickly.
+    guest.bash(
+      `lvchange -q -y --zero n ${name}/meta`,
+      `lvcreate -q -y --type thin -n filler -V 4G --thinpool meta ${name} >&2`,
+      `free() { dmsetup status ${name}-meta-tpool | awk '{ split($5, used, "/"); print used[2] - used[1] }'; }`,
+      "at=0",
+      'while [ "$(free)" -gt 32 ]; do',
+      `  perl -e 'open(my $f, "+<", $ARGV[0]) or die; for my $i ($ARGV[1] .. $ARGV[1] + 999) { sysseek($f, $i * 65536, 0); syswrite($f, "x" x 4096) }' /dev/${name}/filler $at`,
+      `  sync /dev/${name}/filler; at=$((at + 1000))`,
+      "done",
+      `lvchange -q -y --zero y ${name}/meta`,
+    );
+    const before = poolReport("meta");
+    await rejects(
+      lab.create(lab.args(image, { thinPool: "meta" })),
+      "thin-metadata-full",
+      /KiB are free of the 128 needed/,
+    );
+    assert.equal(poolReport("meta"), before);
+    assert.deepEqual(lab.group.volumes().sort(), ["filler", "meta"]);
+    removePool("meta");
+  });
+
+  describe("whose power fails", () => {
+    let done: { made: Made; args: Record<string, unknown> }[];
+    let interrupted: Record<string, unknown>;
+    let slow: TestImage;
+
+    before(async () => {
+      makePool("pool", "1G", "4M");
+      [image, slow] = [await lab.image(), await lab.image({ dataMiB: 32 })];
+      const first = await lab.create(lab.args(image));
+      await provider.delete(first.id, first.outs);
+      // The real qemu-img, held to 1 MiB/s for the one image.
+      guest.bash(
+        "cat >/usr/local/bin/qemu-img <<'END'",
+        "#!/bin/bash",
+        `if [ "$1" = convert ] && [[ $* == *${slow.digest}* ]] && [ -e /run/slow ]; then shift; set -- convert -r 1M "$@"; fi`,
+        'exec /usr/bin/qemu-img "$@"',
+        "END",
+        "chmod 755 /usr/local/bin/qemu-img; touch /run/slow",
+      );
+      interrupted = lab.args(slow);
+      const create = lab.create(interrupted);
+      create.catch(() => undefined);
+      const golden = `${lab.group.name}-${goldenName("pool", slow.digest).replaceAll("-", "--")}`;
+      const written = (): number =>
+        Number(guest.bash(`dmsetup status ${golden} 2>/dev/null | cut -d' ' -f4 || true`));
+      while (written() === 0) await sleep(500);
+
+      const wanted = [lab.args(image), lab.args(image, { provisioning: "thick" })];
+      done = await Promise.all(
+        wanted.map(async (args) => ({ args, made: await lab.create(args) })),
+      );
+      await guest.cutPower();
+      await assert.rejects(create);
+      await guest.powerOn();
+      guest.forward(Number(new URL(lab.front.endpoint).port));
+    });
+
+    it("#34 has every volume whose making had just ended, whole and marked", async () => {
+      for (const { made, args } of done) {
+        const [, volume = ""] = made.id.split("/");
+        guest.bash(lab.group.commands.prelude, lab.group.commands.activate(lab.group.name, volume));
+        guest.assertContent(lab.device(made), image);
+        assert.equal((await lab.update(made, args)).changed, false);
+      }
+    });
+
+    it("#33 does not take what was half converted for the image, and makes it anew", async () => {
+      const golden = goldenName("pool", slow.digest);
+      assert.deepEqual(lab.group.tags(golden), [
+        `groundwork.digest=sha256:${slow.digest}`,
+        "groundwork.role=golden",
+      ]);
+      assert.ok(!lab.group.volumes().includes(String(interrupted["volumeName"])));
+      const made = await lab.create(interrupted);
+      const { steps } = made.inputs["plan"] as PlanSummary;
+      assert.deepEqual(steps, ["makeGolden", "cloneGolden"]);
+      guest.assertContent(lab.device(made), slow);
+    });
+  });
+
+  /** Uploads an image whose data compresses to next to nothing. */
+  async function compressible(megabytes: number): Promise<string> {
+    const [raw, file] = ["large.raw", "large.qcow2"].map((name) =>
+      path.join(lab.group.folder, name),
+    ) as [string, string];
+    const script = `yes | head -c ${String(megabytes)}M >"$1"; qemu-img convert -c -f raw -O qcow2 "$1" "$2"`;
+    execFileSync("bash", ["-c", script, "bash", raw, file]);
+    const content = fs.readFileSync(file);
+    assert.ok(content.length < 2 * mebibyte);
+    await lab.upload("large.qcow2", content);
+    return "large.qcow2";
+  }
+});

@@ -1,0 +1,114 @@
+import * as assert from "node:assert/strict";
+import { goldenName } from "../../providers/image-volume/core/thin.ts";
+import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import { ImageVolumeLab, type Made, type TestImage } from "../support/image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../support/lvm-guest.ts";
+import { requireNeeds } from "../support/needs.ts";
+
+const mebibyte = 2 ** 20;
+
+describe("an image volume in a thin pool", function () {
+  this.timeout(900_000);
+  let guest: LvmGuest;
+  let lab: ImageVolumeLab;
+  let image: TestImage;
+  let cleanUp = (): void => undefined;
+
+  before(async function () {
+    requireNeeds(this, [...lvmGuestNeeds, "minio"]);
+    guest = await lvmGuest();
+    lab = await ImageVolumeLab.makeOn(guest);
+    cleanUp = () => {
+      lab.remove();
+    };
+    makePool("pool", 512);
+    image = await lab.image();
+  });
+
+  after(() => {
+    cleanUp();
+  });
+
+  function makePool(name: string, megabytes: number): void {
+    const { group } = lab;
+    guest.bash(
+      `lvcreate -q -y --type thin-pool -L ${String(megabytes)}M --poolmetadatasize 4M --chunksize 64k --zero y -n ${name} ${group.name} >&2`,
+    );
+  }
+
+  const volumeOf = (made: Pick<Made, "id">): string => made.id.split("/")[1] ?? "";
+  const report = (column: string, volume: string): string =>
+    guest.bash(`lvs --noheadings -o ${column} ${lab.group.name}/${volume}`).trim();
+  const planOf = ({ inputs }: Pick<Made, "inputs">): PlanSummary => inputs["plan"] as PlanSummary;
+  const golden = (of: TestImage): string => goldenName("pool", of.digest);
+
+  it("is a clone of the image's golden volume, which is made once", async () => {
+    const args = lab.args(image);
+    const first = await lab.create(args);
+    const { cache, bytesToFetch, bytesToWrite, steps } = planOf(first);
+    assert.deepEqual(
+      [cache, bytesToFetch, bytesToWrite],
+      ["miss", image.bytes, image.virtualBytes],
+    );
+    assert.deepEqual(steps, ["fetchImage", "makeGolden", "cloneGolden"]);
+    guest.assertContent(lab.device(first), image);
+    assert.deepEqual(lab.group.tags(volumeOf(first)), [
+      `groundwork.digest=sha256:${image.digest}`,
+      "groundwork.owner=groundwork/test",
+      "groundwork.state=populated",
+    ]);
+    assert.deepEqual([first.outs["provisionedAs"], first.outs["pool"]], ["thin", "pool"]);
+    assert.equal((await lab.update(first, args)).changed, false);
+
+    const second = await lab.create(lab.args(image, { sizeGiB: 0.25 }));
+    assert.deepEqual(
+      [planOf(second).cache, planOf(second).bytesToFetch, planOf(second).bytesToWrite],
+      ["hit", 0, 0],
+    );
+    assert.deepEqual(planOf(second).steps, ["cloneGolden"]);
+    assert.equal(second.outs["sizeBytes"], 256 * mebibyte);
+    guest.assertContent(lab.device(second), image);
+
+    for (const made of [first, second]) await provider.delete(made.id, made.outs);
+    assert.deepEqual(lab.group.volumes().sort(), ["pool", golden(image)], "the golden one stays");
+  });
+
+  it("keeps the golden volume from everybody, and its clones apart", async () => {
+    assert.match(report("lv_attr", golden(image)), /^Vri---tz-k/, "read-only, inactive, skipped");
+    assert.deepEqual(lab.group.tags(golden(image)), [
+      `groundwork.digest=sha256:${image.digest}`,
+      "groundwork.role=golden",
+      "groundwork.state=populated",
+    ]);
+    const spoilt = await lab.create(lab.args(image));
+    guest.bash(`head -c 1M /dev/urandom >${lab.device(spoilt)}; sync ${lab.device(spoilt)}`);
+    const fresh = await lab.create(lab.args(image));
+    guest.assertContent(lab.device(fresh), image);
+    for (const made of [spoilt, fresh]) await provider.delete(made.id, made.outs);
+  });
+
+  it("is not a clone where it shall be thick, and is replaced when that changes", async () => {
+    const args = lab.args(image, { provisioning: "thick" });
+    const made = await lab.create(args);
+    assert.equal(report("segtype", volumeOf(made)), "linear");
+    guest.assertContent(lab.device(made), image);
+    const { provisioning, ...open } = args;
+    assert.equal(provisioning, "thick");
+    assert.equal((await lab.update(made, open)).changed, false);
+    const inputs = await lab.check({ ...args, provisioning: "thin" }, made.inputs);
+    const { replaces, deleteBeforeReplace } = await provider.diff(made.id, made.outs, inputs);
+    assert.deepEqual([replaces, deleteBeforeReplace], [["provisioning"], true]);
+    await provider.delete(made.id, made.outs);
+  });
+
+  it("takes no space while it is blank, and none for what it grows by", async () => {
+    const args = lab.args(undefined, { thinPool: "pool" });
+    const made = await lab.create(args);
+    assert.deepEqual(planOf(made).steps, ["createVolume", "markPopulated"]);
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
+    assert.equal(grown.outs["sizeBytes"], 256 * mebibyte);
+    assert.equal(report("data_percent", volumeOf(made)), "0.00");
+    await provider.delete(grown.id, grown.outs);
+  });
+});
