@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status ssh down cache
+.PHONY: up preview status ssh down cache provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -28,6 +28,9 @@ down: ## Destroys the stack and all that `make up` started; nothing is left behi
 
 cache: ## The hypervisors' image caches: make cache ARGS="list", or prewarm, verify, evict
 	@scripts/run cache --stack "$(STACK)" $(ARGS)
+
+provision-server: ## The HTTP API of libvirt-volume-provisioner, on this provider
+	@scripts/run provision-server $(ARGS)
 
 ##@ Tools
 .PHONY: setup env

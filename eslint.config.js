@@ -39,6 +39,7 @@ const pure = [
   "embedded/core/**/*.ts",
   "images/core/**/*.ts",
   "providers/**/core/**/*.ts",
+  "server/core/**/*.ts",
   "scripts/lib/*-plan.ts",
 ];
 
@@ -62,7 +63,7 @@ const boundaries = [
   ["./!(test)/**/*", ["./index.ts"], "Nothing imports the composition root."],
   [
     "./providers/**/*",
-    ["./{components,cloud-init,config,embedded,images,scripts}/**", "./{config,index}.ts"],
+    ["./{components,cloud-init,config,embedded,images,scripts,server}/**", "./{config,index}.ts"],
     "Providers know nothing of the program around them.",
   ],
   [
@@ -93,6 +94,12 @@ const boundaries = [
   ],
   ["./embedded/**/*", ["./{components,images,scripts}/**"], "embedded stands alone."],
   ["./images/**/*", ["./{components,embedded,scripts}/**"], "images stands alone."],
+  [
+    "./server/**/*",
+    ["./{components,cloud-init,config,embedded,images,scripts}/**"],
+    "The server stands on the providers alone.",
+  ],
+  ["./server/core/**/*", ["./server/effects/**"], "core decides, effects act."],
   ["./scripts/**/*", ["./components/**"], "Scripts use the program through the Automation API."],
 ];
 
@@ -167,7 +174,7 @@ export default defineConfig(
   {
     // The reach of a dynamic provider to its user is console.log; pulumi.log does not arrive.
     // Scripts and tools are programs whose standard output is their interface.
-    files: ["providers/**/*.ts", "providers/*.js", "scripts/**", "tools/**"],
+    files: ["providers/**/*.ts", "providers/*.js", "scripts/**", "server/**/*.ts", "tools/**"],
     rules: { "no-console": "off" },
   },
   {

@@ -42,6 +42,25 @@ export interface Host {
   run(script: string, options: RunOptions): Promise<string>;
 }
 
+interface RunningScript {
+  /** The gentle stop: the shell ends the script when its standard input ends. */
+  end(): void;
+  ended: Promise<unknown>;
+}
+
+const running = new Set<RunningScript>();
+let ending = false;
+
+/**
+ * Ends every script of this process, with all that it started, here and on other hosts. Resolves once
+ * none is left; no further one starts.
+ */
+export async function endRunningScripts(): Promise<void> {
+  ending = true;
+  for (const script of running) script.end();
+  await Promise.allSettled([...running].map(({ ended }) => ended));
+}
+
 function commandLine(connection: HostConnection): [string, string[]] {
   if (connection.kind === "local") return ["bash", ["-c", leashCommand]];
   const args = sshArguments(connection, controlPathFor(connection.uri));
@@ -56,11 +75,11 @@ export function openHost(uri: string): Host {
   async function tryRun(script: string, options: RunOptions): Promise<ScriptResult> {
     const seconds = options.timeoutSeconds ?? 60;
     const secrets = options.secrets ?? [];
+    if (ending) throw new Error(`did not ${options.purpose}: this process is ending`);
     const [file, args] = commandLine(connection);
     const child = execa(file, args, {
       stdin: "pipe",
       reject: false,
-      // The shell ends the script when its standard input ends, so closing it is the gentle stop.
       cleanup: true,
       stripFinalNewline: false,
       env: { LC_ALL: "C.UTF-8" },
@@ -85,7 +104,10 @@ export function openHost(uri: string): Host {
         for await (const line of child.iterable({ from: "stdout" })) onLine(line);
       })().catch(() => undefined); // the result below reports the failure
     }
+    const started: RunningScript = { end: () => child.stdin.end(), ended: child };
+    running.add(started);
     const result = await child;
+    running.delete(started);
     clearTimeout(timer);
     clearTimeout(killer);
     child.stdin.destroy();
