@@ -51,6 +51,8 @@ function checkImage(image: ImageConfig, path: Path): Problem[] {
   const problems: Problem[] = [];
   if (image.build !== undefined && (image.url !== undefined || hasDigest))
     problems.push(problem(path, image.name, "either build or url with its checksum, not both"));
+  if (image.build !== undefined && image.format !== "qcow2")
+    problems.push(problem([...path, "format"], image.format, "qcow2, since the image is built"));
   if (image.url !== undefined && !hasDigest)
     problems.push(
       problem(

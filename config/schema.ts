@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseCidr } from "../components/planning/addresses.ts";
+import { baseImageFormats } from "../providers/image-volume/core/base-image.ts";
 import { machine } from "./machine.ts";
 import {
   accelerator,
@@ -57,9 +58,17 @@ const image = z
     name: text(
       /^[a-z0-9][a-z0-9._-]{0,63}$/,
       "lower-case letters, digits, dots, hyphens and underscores",
-      "Machines refer to it by this name; the object is `<name>.qcow2`.",
+      "Machines refer to it by this name; the object is `<name>.<format>`.",
       "debian",
     ),
+    format: z
+      .enum(baseImageFormats)
+      .default("qcow2")
+      .meta({
+        description:
+          "What the image's file is, which is never guessed; a packed one stays packed until it is written.",
+        examples: ["raw.zst"],
+      }),
     build: z
       .strictObject({
         sizeGiB: sizeGiB("Virtual size of the image in GiB; volumes may be larger.", 2).default(2),

@@ -1,13 +1,8 @@
 import { type GroundworkError } from "../providers/errors.ts";
+import { objectOf } from "../providers/image-volume/core/base-image.ts";
 import { formatBytes } from "../providers/image-volume/core/errors.ts";
 import { imageError } from "./core/errors.ts";
-import {
-  type ImageRequest,
-  type LocalImage,
-  objectKeys,
-  planImage,
-  planPublication,
-} from "./core/plan.ts";
+import { type ImageRequest, type LocalImage, planImage, planPublication } from "./core/plan.ts";
 import { ensureBuilt } from "./effects/build.ts";
 import { hashFile, removeEntry } from "./effects/cache.ts";
 import { ensureFetched } from "./effects/fetch.ts";
@@ -33,7 +28,7 @@ export interface EnsuredImage {
 }
 
 /**
- * Brings an image into the object store, as `<name>.qcow2` with its checksum beside it: built from
+ * Brings an image into the object store, as `<name>.<format>` with its checksum beside it: built from
  * Debian packages, downloaded and verified, or, with neither `build` nor `url`, found there. Does
  * nothing where it is there already; may be interrupted at any time and repeated.
  *
@@ -45,30 +40,31 @@ export async function ensureImage(
 ): Promise<EnsuredImage> {
   const plan = planImage(image);
   const store = openImageStore(storeOptions);
-  if (plan.kind === "existing")
-    return requirePublished(image.name, plan.sha256, store, storeOptions);
+  if (plan.kind === "existing") return requirePublished(image, plan.sha256, store, storeOptions);
   const { image: local, built } =
     plan.kind === "build"
       ? await ensureBuilt(image.name, plan, cache, report)
-      : { image: await ensureFetched(image.name, plan, cache, report), built: false };
+      : { image: await ensureFetched(image, plan, cache, report), built: false };
   requireDigest(image.name, plan.sha256, local.digest);
-  const uploaded = await publish(image.name, local, store, report);
+  const uploaded = await publish(image, local, store, report);
   return { digest: local.digest, bytes: local.bytes, built, uploaded };
 }
 
 async function publish(
-  name: string,
+  image: ImageRequest,
   local: LocalImage,
   store: ImageStore,
   report: (line: string) => void,
 ): Promise<boolean> {
-  const steps = planPublication(local, await store.read(name));
+  const { name } = image;
+  const { key } = objectOf(image);
+  const steps = planPublication(local, await store.read(key));
   if (steps.includes("upload")) {
     await requireIntact(name, local);
     report(`${name}: uploading ${formatBytes(local.bytes)}`);
-    await store.upload(name, local, sayProgress(name, local.bytes, report));
+    await store.upload(key, local, sayProgress(name, local.bytes, report));
   }
-  if (steps.includes("write-sidecar")) await store.writeSidecar(name, local.digest);
+  if (steps.includes("write-sidecar")) await store.writeSidecar(key, local.digest);
   return steps.includes("upload");
 }
 
@@ -100,13 +96,14 @@ async function requireIntact(name: string, local: LocalImage): Promise<void> {
 }
 
 async function requirePublished(
-  name: string,
+  image: ImageRequest,
   pinned: string | undefined,
   store: ImageStore,
   { endpoint, bucket }: Store,
 ): Promise<EnsuredImage> {
-  const { object, sidecar } = await store.read(name);
-  const key = objectKeys(name).image;
+  const { name } = image;
+  const { key } = objectOf(image);
+  const { object, sidecar } = await store.read(key);
   const digest = sidecar ?? pinned;
   if (object === undefined)
     throw imageError(

@@ -1,3 +1,6 @@
+import type { DiskFormat } from "../../providers/image-volume/core/image-format.ts";
+import { type BaseImageFormat, objectOf } from "../../providers/image-volume/core/base-image.ts";
+
 /** A base image as an object in the store. */
 export interface ImageObject {
   endpoint: string;
@@ -7,19 +10,25 @@ export interface ImageObject {
   key: string;
   /** The digest that it must have, where the configuration pins one. */
   sha256?: string;
+  /** What is in it; none: qcow2. */
+  format?: DiskFormat;
 }
 
 /** Says which object of the store a base image is; undefined where the image is not configured. */
 export function planImage(
   store: { endpoint: string; region: string; bucket: string },
-  images: readonly { name: string; sha256?: string | undefined }[],
+  images: readonly {
+    name: string;
+    sha256?: string | undefined;
+    format?: BaseImageFormat | undefined;
+  }[],
   name: string,
 ): ImageObject | undefined {
   const image = images.find((each) => each.name === name);
   if (image === undefined) return undefined;
   return {
     ...store,
-    key: `${image.name}.qcow2`,
+    ...objectOf(image),
     ...(image.sha256 !== undefined && { sha256: image.sha256.toLowerCase() }),
   };
 }

@@ -1,12 +1,15 @@
 import { createHash } from "node:crypto";
+import type { BaseImageFormat } from "../../providers/image-volume/core/base-image.ts";
 import { imageError } from "./errors.ts";
 
 /** An image as the configuration describes it. With neither `build` nor `url` it must exist. */
 export interface ImageRequest {
-  /** The object is `<name>.qcow2`. */
+  /** The object is `<name>.<format>`. */
   name: string;
+  /** Default `qcow2`. */
+  format?: BaseImageFormat | undefined;
   build?: { sizeGiB: number; packages: readonly string[] } | undefined;
-  /** Where a qcow2 image is downloaded from; needs `sha256` or `sha256SumsUrl`. */
+  /** Where the image is downloaded from; needs `sha256` or `sha256SumsUrl`. */
   url?: string | undefined;
   /** Of the image, 64 hexadecimal digits. */
   sha256?: string | undefined;
@@ -102,11 +105,6 @@ export function planPublication(
   const same = object?.bytes === local.bytes && object.digest === local.digest;
   if (!same) return ["upload", "write-sidecar"];
   return sidecar === local.digest ? [] : ["write-sidecar"];
-}
-
-/** The names of an image's objects in the bucket. */
-export function objectKeys(name: string): { image: string; sidecar: string } {
-  return { image: `${name}.qcow2`, sidecar: `${name}.qcow2.sha256` };
 }
 
 /** A line as `sha256sum` writes it. */

@@ -5,10 +5,12 @@ import * as path from "node:path";
 import { Readable, Transform } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { formatBytes } from "../../providers/image-volume/core/errors.ts";
-import { headerBytes, parseQcow2Header } from "../../providers/image-volume/core/qcow2.ts";
+import { objectOf } from "../../providers/image-volume/core/base-image.ts";
+import { checkImage, formatOf } from "../../providers/image-volume/core/image-format.ts";
+import { headerBytes } from "../../providers/image-volume/core/qcow2.ts";
 import { type Checksum, fileNameOf, parseChecksums } from "../core/checksums.ts";
 import { imageError } from "../core/errors.ts";
-import { type ImagePlan, type LocalImage, renderSidecar } from "../core/plan.ts";
+import { type ImagePlan, type ImageRequest, type LocalImage, renderSidecar } from "../core/plan.ts";
 import { imageFolder, readEntry, requireRoom } from "./cache.ts";
 
 type FetchPlan = Extract<ImagePlan, { kind: "fetch" }>;
@@ -17,17 +19,18 @@ const listBytes = 4 * 1024 * 1024;
 
 /**
  * Downloads an image into the cache, unless one of the same checksum is there. It gets its name only
- * after its checksum and its qcow2 header were found good.
+ * after its checksum and its first bytes were found good.
  *
  * @throws GroundworkError `image-download-failed`, `image-sums-unusable`, `image-checksum-mismatch`,
  *   `bad-image`, `disk-full`
  */
 export async function ensureFetched(
-  name: string,
+  image: ImageRequest,
   plan: FetchPlan,
   cache: string,
   report: (line: string) => void,
 ): Promise<LocalImage> {
+  const { name } = image;
   const checksum = await readChecksum(name, plan);
   const folder = imageFolder(cache);
   const key = `fetched-${checksum.digest.slice(0, 64)}`;
@@ -45,7 +48,7 @@ export async function ensureFetched(
   const part = `${file}.${String(process.pid)}.part`;
   try {
     const sha256 = await receive(name, response, { part, checksum, bytes, url: plan.url, report });
-    await checkHeader(name, part);
+    await checkHeader(image, part);
     await fs.writeFile(`${part}.sha256`, renderSidecar(sha256, path.basename(file)));
     await fs.rename(part, file);
     await fs.rename(`${part}.sha256`, `${file}.sha256`);
@@ -174,13 +177,13 @@ async function receive(
   );
 }
 
-async function checkHeader(name: string, file: string): Promise<void> {
+async function checkHeader(image: ImageRequest, file: string): Promise<void> {
   const handle = await fs.open(file);
   try {
     const { size } = await handle.stat();
     const buffer = Buffer.alloc(Math.min(headerBytes, size));
     await handle.read(buffer, 0, buffer.length, 0);
-    parseQcow2Header(buffer, size, `image "${name}"`);
+    checkImage(buffer, size, formatOf(objectOf(image)), `image "${image.name}"`);
   } finally {
     await handle.close();
   }

@@ -2,7 +2,7 @@ import * as fs from "node:fs";
 import { Transform } from "node:stream";
 import * as minio from "minio";
 import { imageError } from "../core/errors.ts";
-import { type LocalImage, objectKeys, type PublishedImage, renderSidecar } from "../core/plan.ts";
+import { type LocalImage, type PublishedImage, renderSidecar } from "../core/plan.ts";
 
 /** Where images are published. */
 export interface Store {
@@ -16,11 +16,11 @@ export interface Store {
 /** What publishing needs of an object store. */
 export interface ImageStore {
   /** @throws GroundworkError `object-store-*` */
-  read(name: string): Promise<PublishedImage>;
+  read(key: string): Promise<PublishedImage>;
   /** Puts the image itself, making the bucket where it is missing. */
-  upload(name: string, image: LocalImage, onBytes: (done: number) => void): Promise<void>;
+  upload(key: string, image: LocalImage, onBytes: (done: number) => void): Promise<void>;
   /** Puts the checksum beside the image. */
-  writeSidecar(name: string, digest: string): Promise<void>;
+  writeSidecar(key: string, digest: string): Promise<void>;
 }
 
 /** The user metadata that names an object's SHA-256. */
@@ -47,12 +47,11 @@ export function openImageStore(store: Store): ImageStore {
     });
 
   return {
-    read: (name) =>
-      ask(`read image ${name}`, async () => {
-        const keys = objectKeys(name);
+    read: (key) =>
+      ask(`read image ${key}`, async () => {
         const [stat, sidecar] = await Promise.all([
-          orAbsent(() => client.statObject(bucket, keys.image)),
-          orAbsent(() => readText(client, bucket, keys.sidecar)),
+          orAbsent(() => client.statObject(bucket, key)),
+          orAbsent(() => readText(client, bucket, `${key}.sha256`)),
         ]);
         const digest: unknown = stat?.metaData[digestHeader];
         const told = /^([0-9a-f]{64})\b/.exec(sidecar ?? "")?.[1];
@@ -63,8 +62,8 @@ export function openImageStore(store: Store): ImageStore {
           ...(told !== undefined && { sidecar: told }),
         };
       }),
-    upload: (name, image, onBytes) =>
-      ask(`upload image ${name}`, async () => {
+    upload: (key, image, onBytes) =>
+      ask(`upload image ${key}`, async () => {
         if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, region);
         let done = 0;
         const counted = fs.createReadStream(image.path, { highWaterMark: 1 << 20 }).pipe(
@@ -76,16 +75,15 @@ export function openImageStore(store: Store): ImageStore {
             },
           }),
         );
-        await client.putObject(bucket, objectKeys(name).image, counted, image.bytes, {
+        await client.putObject(bucket, key, counted, image.bytes, {
           "Content-Type": "application/x-qemu-disk",
           [`x-amz-meta-${digestHeader}`]: image.digest,
         });
       }),
-    writeSidecar: (name, digest) =>
-      ask(`write the checksum of image ${name}`, async () => {
-        const keys = objectKeys(name);
-        const text = renderSidecar(digest, keys.image);
-        await client.putObject(bucket, keys.sidecar, text, text.length, {
+    writeSidecar: (key, digest) =>
+      ask(`write the checksum of image ${key}`, async () => {
+        const text = renderSidecar(digest, key);
+        await client.putObject(bucket, `${key}.sha256`, text, text.length, {
           "Content-Type": "text/plain",
         });
       }),

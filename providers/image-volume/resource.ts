@@ -13,8 +13,13 @@ export interface ImageArgs {
   /** Default `us-east-1`. */
   region?: pulumi.Input<string>;
   bucket: pulumi.Input<string>;
-  /** The object; `<key>.sha256` beside it holds its checksum. */
+  /**
+   * The object; `<key>.sha256` beside it holds its checksum. One whose name ends in `.gz`, `.xz` or
+   * `.zst` is packed so; it stays packed in the cache.
+   */
   key: pulumi.Input<string>;
+  /** What is in the object, which is never guessed. Default `qcow2`. */
+  format?: pulumi.Input<"qcow2" | "raw">;
   /** The digest that the image must have, instead of what `<key>.sha256` says. */
   sha256?: pulumi.Input<string>;
 }

@@ -6,6 +6,7 @@ import type {
   verifyCache,
 } from "../../providers/image-cache/effects/cache.ts";
 import type { prewarmImage } from "../../providers/image-cache/effects/prewarm.ts";
+import { type BaseImageFormat, objectOf } from "../../providers/image-volume/core/base-image.ts";
 import type { ImageReference } from "../../providers/image-volume/core/arguments.ts";
 import { formatBytes, formatTable } from "./units.ts";
 
@@ -17,7 +18,14 @@ export type HostAnswer<Answer> = { host: string } & (Answer | { error: string })
  * @throws GroundworkError `unknown-image`
  */
 export function imagesOf(
-  { images, objectStore }: Pick<Config, "images" | "objectStore">,
+  {
+    images,
+    objectStore,
+  }: Pick<Config, "objectStore"> & {
+    images: readonly (Pick<Config["images"][number], "name" | "sha256"> & {
+      format?: BaseImageFormat;
+    })[];
+  },
   names?: readonly string[],
 ): (ImageReference & { name: string })[] {
   const known = images.map(({ name }) => name);
@@ -30,8 +38,8 @@ export function imagesOf(
     });
   return images
     .filter(({ name }) => names?.includes(name) !== false)
-    .map(({ name, sha256 }) => ({
-      ...{ name, ...objectStore, key: `${name}.qcow2` },
+    .map(({ name, sha256, format }) => ({
+      ...{ name, ...objectStore, ...objectOf({ name, format }) },
       ...(sha256 !== undefined && { sha256: sha256.toLowerCase() }),
     }));
 }

@@ -17,6 +17,7 @@ import {
 } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { makePrivateCa } from "../support/private-ca.ts";
+import { plainQcow2 } from "../support/volume-situations.ts";
 
 const program = path.resolve(import.meta.dirname, "../support/create-volume.ts");
 
@@ -136,7 +137,13 @@ describe("an image volume and a store that changes, lacks or forges something", 
       );
       const { digest, bytes } = image;
       const printed = await openHost("qemu:///system").run(
-        renderEnsureEntry({ cache: cacheLayout(lab.cache), digest, bytes, source: { url } }),
+        renderEnsureEntry({
+          cache: cacheLayout(lab.cache),
+          digest,
+          bytes,
+          format: plainQcow2,
+          source: { url },
+        }),
         { purpose: "fetch" },
       );
       assert.match(printed, /^@fail fetch-failed curl ended with 60, /m);

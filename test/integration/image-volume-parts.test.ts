@@ -11,6 +11,7 @@ import { type FaultFront, startFaultFront } from "../support/fault-front.ts";
 import { startMinio, type TestMinio } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { makeScratch } from "../support/scratch.ts";
+import { plainQcow2 } from "../support/volume-situations.ts";
 
 const mebibyte = 2 ** 20;
 
@@ -58,7 +59,7 @@ describe("an image fetched in parts", function () {
   const script = (): string =>
     renderEnsureEntry({
       cache: cacheLayout(cache),
-      ...{ digest, bytes: content.length, source: { url } },
+      ...{ digest, bytes: content.length, format: plainQcow2, source: { url } },
     });
   const fetchImage = (edit = (text: string) => text): Promise<string> =>
     openHost("qemu:///system").run(edit(script()), { purpose: "fetch", timeoutSeconds: 100 });

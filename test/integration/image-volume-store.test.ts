@@ -9,6 +9,7 @@ import * as provider from "../../providers/image-volume/provider.ts";
 import { type ImageVolumeLab, rejects, type TestImage } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { freePort } from "../support/scratch.ts";
+import { plainQcow2 } from "../support/volume-situations.ts";
 
 describe("an image volume's object store", function () {
   this.timeout(120_000);
@@ -222,7 +223,13 @@ describe("an image volume's object store", function () {
       );
       await new Promise((resolve) => setTimeout(resolve, 2100));
       const printed = await openHost("qemu:///system").run(
-        renderEnsureEntry({ cache: cacheLayout(lab.cache), digest, bytes, source: { url } }),
+        renderEnsureEntry({
+          cache: cacheLayout(lab.cache),
+          digest,
+          bytes,
+          format: plainQcow2,
+          source: { url },
+        }),
         { purpose: "fetch" },
       );
       assert.match(printed, /^@fail image-forbidden 403$/m);
@@ -243,6 +250,7 @@ describe("an image volume's object store", function () {
         cache: cacheLayout(lab.cache),
         digest,
         bytes,
+        format: plainQcow2,
         source: { url },
       });
       const [one, two] = await Promise.all([
@@ -274,7 +282,13 @@ describe("an image volume's object store", function () {
         // Something else fills the disk once the fetch has begun.
         const source = { url: await lab.minio.client.presignedGetObject("images", image.key, 60) };
         const { digest, bytes } = image;
-        const script = renderEnsureEntry({ cache: cacheLayout(cache), digest, bytes, source });
+        const script = renderEnsureEntry({
+          cache: cacheLayout(cache),
+          digest,
+          bytes,
+          format: plainQcow2,
+          source,
+        });
         const printed = await openHost("qemu:///system").run(
           script.replace(/^ {2}free=.*$/m, "  free=999999999999"),
           { purpose: "fetch" },

@@ -14,16 +14,20 @@ import { makeVolumeGroup, type TestVolumeGroup } from "./volume-group.ts";
 
 const mebibyte = 2 ** 20;
 
+const packers = { gz: "gzip -1", xz: "xz -1", zst: "zstd -q" };
+
 export interface TestImage {
   readonly key: string;
-  /** SHA-256 of the qcow2 file. */
+  /** SHA-256 of the object. */
   readonly digest: string;
-  /** Length of the qcow2 file. */
+  /** Length of the object. */
   readonly bytes: number;
   readonly file: string;
   /** The disk inside, as a file. */
   readonly raw: string;
   readonly virtualBytes: number;
+  /** What is in it; none: qcow2. */
+  readonly format?: "raw";
 }
 
 export interface Made {
@@ -149,30 +153,38 @@ export class ImageVolumeLab {
     this.group.remove();
   }
 
-  /** Makes a compressed qcow2 image with random data and holes, and uploads it. */
+  /** Makes an image with random data and holes, and uploads it. */
   async image(
     options: {
       dataMiB?: number;
       virtualMiB?: number;
       bucket?: string;
       key?: string;
+      /** Default: a compressed qcow2. */
+      raw?: boolean;
+      pack?: keyof typeof packers;
       /** Default: as sha256sum prints it; null: none. */
       sidecar?: ((digest: string) => string) | null;
     } = {},
   ): Promise<TestImage> {
-    const key = options.key ?? `image-${String((this.count += 1))}.qcow2`;
+    const suffix = [options.raw === true ? "raw" : "qcow2", options.pack].filter(Boolean).join(".");
+    const key = options.key ?? `image-${String((this.count += 1))}.${suffix}`;
     const bucket = options.bucket ?? "images";
     const raw = path.join(this.group.folder, `${bucket}-${key}.raw`);
     const file = path.join(this.group.folder, `${bucket}-${key}`);
     const [data, virtual] = [options.dataMiB ?? 4, options.virtualMiB ?? 64];
     // Data at both ends, a hole in the middle.
     const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
-      head -c ${String(data / 2)}M /dev/urandom >>"$1"; qemu-img convert -c -f raw -O qcow2 "$1" "$2"`;
+      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : 'qemu-img convert -c -f raw -O qcow2 "$1" "$2.disk"'}
+      ${options.pack === undefined ? "cat" : packers[options.pack]} <"$2.disk" >"$2"; rm "$2.disk"`;
     execFileSync("bash", ["-c", script, "bash", raw, file]);
     const content = fs.readFileSync(file);
     const digest = createHash("sha256").update(content).digest("hex");
     await this.upload(key, content, options.sidecar, bucket);
-    return { key, digest, file, raw, bytes: content.length, virtualBytes: virtual * mebibyte };
+    return {
+      ...{ key, digest, file, raw, bytes: content.length, virtualBytes: virtual * mebibyte },
+      ...(options.raw === true && { format: "raw" }),
+    };
   }
 
   /** Uploads any content as an image, with a sidecar that is right unless told otherwise. */
@@ -191,7 +203,7 @@ export class ImageVolumeLab {
   }
 
   /** Arguments of a volume of 128 MiB with the image, through the front. */
-  args(image: Pick<TestImage, "key"> | undefined, more: Properties = {}): Properties {
+  args(image: Pick<TestImage, "key" | "format"> | undefined, more: Properties = {}): Properties {
     return {
       hypervisorUri: this.uri,
       volumeGroup: this.group.name,
@@ -199,7 +211,10 @@ export class ImageVolumeLab {
       sizeGiB: 0.125,
       owner: "groundwork/test",
       ...(image && {
-        image: { endpoint: this.front.endpoint, bucket: "images", key: image.key },
+        image: {
+          ...{ endpoint: this.front.endpoint, bucket: "images", key: image.key },
+          ...(image.format && { format: image.format }),
+        },
       }),
       ...more,
     };

@@ -1,3 +1,4 @@
+import type { ImageFormat } from "../../providers/image-volume/core/image-format.ts";
 import * as fc from "fast-check";
 import { buildTags, parseTags } from "../../providers/image-volume/core/layout.ts";
 import type { ObservedVolume } from "../../providers/image-volume/core/parsers.ts";
@@ -30,6 +31,9 @@ export const volume = (
   users: [],
   ...more,
 });
+
+/** What an image is unless it is said otherwise. */
+export const plainQcow2: ImageFormat = { disk: "qcow2", packing: "none" };
 
 /** What a script is told that the plan saw: a populated volume of stack p/s, small enough to read. */
 export const seenVolume: ObservedVolume = volume(

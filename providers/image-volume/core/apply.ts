@@ -9,8 +9,10 @@ import { buildTags, volumeLock } from "./layout.ts";
 import type { ObservedVolume } from "./parsers.ts";
 import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
+import { type ImageFile, renderCountBlocks, renderPopulate } from "./populate.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { thinLibrary } from "./thin-library.ts";
+import { unpackLibrary } from "./unpack-library.ts";
 
 export interface ApplyArguments {
   commands: VolumeGroupCommands;
@@ -23,14 +25,6 @@ export interface ApplyArguments {
   image?: ImageFile;
   /** The libvirt URI as the host itself reaches its daemon, to tell domains of a new size. */
   libvirtUri: string;
-}
-
-export interface ImageFile {
-  digest: string;
-  entry: string;
-  virtualBytes: number;
-  /** Whether the entry's digest is not known to be right from this very run. */
-  verify: boolean;
 }
 
 /** A script that carries out a plan's steps on the volume, under a lock, marking it last. */
@@ -48,6 +42,7 @@ export function renderApply(args: ApplyArguments): string {
     ]);
   return renderVolumeScript(commands, [
     scriptLibrary,
+    ...(args.image ? [unpackLibrary] : []),
     domainLibrary,
     `libvirt_uri=${quote(args.libvirtUri)}`,
     ...(isThin(args) || steps.some(({ kind }) => kind === "cloneGolden") ? [thinLibrary] : []),
@@ -160,11 +155,7 @@ function isThin({ seen }: Pick<ApplyArguments, "seen">): boolean {
 function renderRoom({ seen, image, volumeGroup }: ApplyArguments): string[] {
   if (seen?.pool === undefined || image === undefined) return [];
   const pool = `${quote(volumeGroup)} ${quote(seen.pool)}`;
-  return [
-    `gw_pool ${pool}`,
-    `blocks=$(gw_blocks ${quote(image.entry)})`,
-    `gw_pool_takes ${pool} "$blocks"`,
-  ];
+  return [`gw_pool ${pool}`, renderCountBlocks(image), `gw_pool_takes ${pool} "$blocks"`];
 }
 
 /** The golden volume is a clone's whole content, so it must still be what the plan saw. */
@@ -197,45 +188,5 @@ function renderResizeDomains(bytes: number): string[] {
     `  gw_virsh blockresize "$domain" "$device" ${String(bytes)}B >/dev/null ||`,
     '    echo "@value unresized $domain"',
     "done",
-  ];
-}
-
-/**
- * qemu-img is told both formats, so it probes nothing, and is held by limits. It leaves out the
- * image's holes only where the kernel has just promised that the whole volume reads as zeroes;
- * elsewhere it writes zeroes there.
- */
-export function renderPopulate(
-  args: Pick<ApplyArguments, "commands" | "volumeGroup" | "volumeName" | "image">,
-  id: string,
-): string[] {
-  const { image } = args;
-  if (image === undefined) throw new Error(`no image to populate ${id} from`);
-  const entry = quote(image.entry);
-  const cpuSeconds = 120 + 60 * Math.ceil(image.virtualBytes / 2 ** 30);
-  return [
-    `gw_use ${entry}`,
-    'gw_refuse_open "$device"',
-    args.commands.assertIdle(args.volumeGroup, args.volumeName),
-    ...(image.verify
-      ? [`exec {sum}< <(gw_digest <${entry})`, "verifier=$!", "gw_background+=($!)"]
-      : []),
-    "target=''",
-    'if gw_blank "$device"; then target=--target-is-zero; fi',
-    [
-      `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`,
-      `qemu-img convert -p -f qcow2 -O raw -n -W -m 4 -t none $target -- ${entry} "$device"`,
-      "| gw_convert_progress || converted=no",
-    ].join(" "),
-    ...(image.verify
-      ? [
-          'read -r digest <&"$sum" || true',
-          `if [ "$digest" != ${image.digest} ]; then`,
-          `  mv -fT -- ${entry} ${quote(`${image.entry}.corrupt`)}`,
-          '  gw_fail cache-entry-corrupt "$digest"',
-          "fi",
-        ]
-      : []),
-    '[ "${converted-}" != no ] || vg_fail "qemu-img could not convert the image"',
   ];
 }

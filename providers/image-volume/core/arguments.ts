@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { diskFormats } from "./image-format.ts";
 import { isDigest, ownerPattern } from "./layout.ts";
 import { provisionings } from "./thin.ts";
 
@@ -47,6 +48,7 @@ const image = z.strictObject({
       error: 'must have no empty, "." or ".." part',
     }),
   sha256: sha256.optional(),
+  format: z.enum(diskFormats).optional(),
 });
 
 /** What becomes of a volume's content when the volume is removed. */

@@ -1,9 +1,11 @@
 import { quote } from "../../host/core/script.ts";
 import { renderDetectActivation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import { fetchLibrary } from "./fetch-library.ts";
+import type { ImageFormat } from "./image-format.ts";
 import type { CacheLayout } from "./layout.ts";
 import { headerBytes } from "./qcow2.ts";
 import { scriptLibrary } from "./script-library.ts";
+import { unpackLibrary } from "./unpack-library.ts";
 
 const tools = [
   "lvm",
@@ -58,15 +60,17 @@ export function renderProbe(cache: CacheLayout): string {
 
 /**
  * A script that makes sure of a cache entry and prints the image's first bytes as
- * `@value header BASE64`. Without a source it only reads the entry that is there.
+ * `@value header BASE64`; those of what is in it where it is packed, and for a packed raw disk its length
+ * as `@value unpacked BYTES`. Without a source it only reads the entry that is there.
  */
 export function renderEnsureEntry(args: {
   cache: CacheLayout;
   digest: string;
   bytes: number;
+  format: ImageFormat;
   source?: { url: string; etag?: string };
 }): string {
-  const { cache, digest, bytes, source } = args;
+  const { cache, digest, bytes, format, source } = args;
   const request = [
     `url = ${curlQuote(source?.url ?? "")}`,
     ...(source?.etag === undefined ? [] : [`header = ${curlQuote(`If-Match: "${source.etag}"`)}`]),
@@ -100,10 +104,22 @@ export function renderEnsureEntry(args: {
         ]),
     // Its time says when it was last used, which is what eviction goes by.
     'gw_use "$entry"; touch -c -- "$entry"',
-    `echo "@value header $(head -c ${String(headerBytes)} -- "$entry" | base64 -w 0)"`,
+    ...renderHead(format),
     "gw_done=1",
     "",
   ].join("\n");
+}
+
+function renderHead({ disk, packing }: ImageFormat): string[] {
+  const length = String(headerBytes);
+  if (packing === "none")
+    return [`echo "@value header $(head -c ${length} -- "$entry" | base64 -w 0)"`];
+  return [
+    unpackLibrary,
+    `command -v ${packing} >/dev/null || gw_fail host-lacks-tool ${packing}`,
+    `echo "@value header $(gw_unpacked_head ${packing} "$entry" ${length} | base64 -w 0)"`,
+    ...(disk === "raw" ? [`echo "@value unpacked $(gw_unpacked_bytes ${packing} "$entry")"`] : []),
+  ];
 }
 
 /** Quotes a word for a curl configuration file. */

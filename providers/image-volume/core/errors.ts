@@ -14,6 +14,7 @@ export type ImageVolumeCode =
   | "digest-unknown"
   | "fetch-failed"
   | "host-changed"
+  | "host-lacks-tool"
   | "host-lacks-tools"
   | "host-needs-root"
   | "image-changed"

@@ -58,6 +58,14 @@ export function buildFailure(
       return imageError(failure.code, `${start} ${image} could not be fetched (${detail}).`, {
         next: "Check that this host reaches the object store's endpoint, then run the same command again.",
       });
+    case "host-lacks-tool":
+      return imageError(
+        failure.code,
+        `${start} ${image} is packed with ${detail}, which is missing there.`,
+        {
+          next: `Install it: apt install ${detail === "xz" ? "xz-utils" : detail}.`,
+        },
+      );
     case "thin-pool-full":
       return imageError(failure.code, `${start} there is no room in thin pool ${detail}.`, {
         next: "Extend the pool with lvextend, or remove volumes from it.",

@@ -4,11 +4,12 @@ import {
   renderVolumeScript,
   type VolumeGroupCommands,
 } from "../../volume-group/core/commands.ts";
-import { type ImageFile, renderPopulate } from "./apply.ts";
 import { buildTags, volumeLock } from "./layout.ts";
+import { type ImageFile, renderCountBlocks, renderPopulate } from "./populate.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { goldenName } from "./thin.ts";
 import { thinLibrary } from "./thin-library.ts";
+import { unpackLibrary } from "./unpack-library.ts";
 
 /**
  * A script that makes sure of an image's golden volume: the image, once in a pool, never written
@@ -32,6 +33,7 @@ export function renderEnsureGolden(args: {
   return renderVolumeScript(commands, [
     scriptLibrary,
     thinLibrary,
+    unpackLibrary,
     `device=${quote(devicePath(volumeGroup, name))}`,
     // One at a time in each pool, so that what was found free stays so.
     `gw_lock ${quote(volumeLock(volumeGroup, pool))} 7200 'another run has been writing an image into the pool for two hours'`,
@@ -44,7 +46,7 @@ export function renderEnsureGolden(args: {
     `  gw_fail host-changed ${quote(`${id} is not a golden volume`)}`,
     "fi",
     `gw_pool ${quote(volumeGroup)} ${quote(pool)}`,
-    `blocks=$(gw_blocks ${quote(image.entry)})`,
+    renderCountBlocks(image),
     `gw_pool_takes ${quote(volumeGroup)} ${quote(pool)} "$blocks"`,
     "gw_begin",
     `gw_undo+=(${quote(commands.remove(volumeGroup, name))})`,

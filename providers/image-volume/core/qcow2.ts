@@ -111,13 +111,14 @@ function checkExtensions(
   }
 }
 
-/** What a file seems to be that is not qcow2, for the error. */
-function describeContent(bytes: Uint8Array): string {
+/** What a file seems to be, by its first bytes; for errors. */
+export function describeContent(bytes: Uint8Array): string {
   const text = Buffer.from(bytes).toString("latin1");
   const trimmed = text.trimStart().toLowerCase();
   if (bytes.length === 0) return "an empty file";
   if (trimmed.startsWith("<!doctype html") || trimmed.startsWith("<html")) return "an HTML page";
   if (trimmed.startsWith("<?xml")) return "an XML document";
+  if (text.startsWith("QFI\xfb")) return "a qcow2 image";
   if (text.startsWith("vhdxfile")) return "a VHDX image";
   if (text.startsWith("conectix")) return "a VHD image";
   if (text.startsWith("KDMV") || trimmed.startsWith("# disk descriptorfile")) return "a VMDK image";

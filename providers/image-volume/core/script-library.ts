@@ -12,7 +12,7 @@ gw_digest() {
  * `@progress KIND NUMBER` lines (see `parseScriptReport`, `parseProgress`).
  */
 export const scriptLibrary = String.raw`
-gw_undo=() gw_background=() gw_done='' gw_steps=''
+gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps=''
 
 # What the run made is taken back, newest first, unless it came to its end.
 gw_finish() {
@@ -22,6 +22,7 @@ gw_finish() {
   if [ -z "$gw_done" ]; then
     for ((i = ${"${#gw_undo[@]}"} - 1; i >= 0; i--)); do eval "${"${gw_undo[i]}"}" || true; done
   fi
+  for ((i = 0; i < ${"${#gw_scratch[@]}"}; i++)); do rm -f -- "${"${gw_scratch[i]}"}"; done
   exit "$status"
 }
 trap gw_finish EXIT

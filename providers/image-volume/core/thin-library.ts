@@ -23,9 +23,9 @@ gw_pool_takes() {
     gw_fail thin-metadata-full "$2: $((meta * 4)) KiB are free of the $((($3 / 126 + 32) * 4)) needed"
 }
 
-# gw_blocks ENTRY: prints how many blocks of a pool the image's data takes.
+# gw_blocks FORMAT FILE: prints how many blocks of a pool the image's data takes.
 gw_blocks() {
-  prlimit --as=4294967296 --cpu=600 --core=0 -- qemu-img map -f qcow2 --output=json -- "$1" |
+  prlimit --as=4294967296 --cpu=600 --core=0 -- qemu-img map -f "$1" --output=json -- "$2" |
     awk -v chunk="$chunk" '
       function field(name) {
         if (!match($0, "\"" name "\": [a-z0-9]+")) return ""

@@ -1,9 +1,9 @@
 import type { VolumeGroupCommands } from "../../volume-group/core/commands.ts";
-import type { ImageFile } from "../core/apply.ts";
 import { renderEnsureGolden } from "../core/golden.ts";
 import { volumeId } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
+import type { ImageFile } from "../core/populate.ts";
 import { runScript } from "./hosts.ts";
 import { progressReporter } from "./progress.ts";
 

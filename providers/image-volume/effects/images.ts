@@ -2,9 +2,9 @@ import { count, inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
-import type { ImageFile } from "../core/apply.ts";
+import { checkDisk, formatOf, checkImage } from "../core/image-format.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
-import { parseQcow2Header, type Qcow2Header } from "../core/qcow2.ts";
+import type { ImageFile } from "../core/populate.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {
   describeImage,
@@ -51,13 +51,13 @@ export function readImageObject(image: ImageReference): Promise<ImageObject> {
   return shared("object", image, () => store().readImage(image));
 }
 
-/** Reads an image's header; see `parseQcow2Header`. */
+/** Looks at an image's first bytes; see `checkImage`. */
 export function readHeader(
   header: Uint8Array,
   fileBytes: number,
   image: ImageReference,
-): Qcow2Header {
-  return parseQcow2Header(header, fileBytes, `image ${describeImage(image)}`);
+): { virtualBytes?: number } {
+  return checkImage(header, fileBytes, formatOf(image), `image ${describeImage(image)}`);
 }
 
 /** A verified image in a host's cache. */
@@ -97,11 +97,12 @@ export function ensureEntry(args: {
 async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<CachedImage> {
   const { uri, image, digest } = args;
   const cache = readCacheLayout();
+  const format = formatOf(image);
   const source = args.cachedBytes === undefined ? await readSource(image) : undefined;
   const bytes = source?.bytes ?? args.cachedBytes ?? 0;
   const values = await runScript(
     uri,
-    renderEnsureEntry({ cache, digest, bytes, ...(source && { source }) }),
+    renderEnsureEntry({ cache, digest, bytes, format, ...(source && { source }) }),
     {
       subject: {
         purpose: source === undefined ? "read the cached image" : "fetch the image",
@@ -114,11 +115,17 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
     },
   );
   const header = Buffer.from(values.get("header") ?? "", "base64");
-  const { virtualBytes } = readHeader(header, bytes, image);
+  const unpacked = Number(values.get("unpacked") ?? Number.MAX_SAFE_INTEGER);
+  const packed = format.packing !== "none";
+  const name = `image ${describeImage(image)}`;
+  const virtualBytes = checkDisk(header, packed ? unpacked : bytes, format.disk, name);
   const verify = values.get("fetched") !== "yes";
   countFetch(verify ? "hit" : "miss", verify ? 0 : bytes);
   const steps = parseStepOutcomes(values.get("steps"));
-  return { digest, entry: cache.entry(digest, bytes), virtualBytes, verify, steps };
+  return {
+    ...{ digest, entry: cache.entry(digest, bytes), format, virtualBytes, verify, steps },
+    ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
+  };
 }
 
 function countFetch(result: "hit" | "miss", bytes: number): void {

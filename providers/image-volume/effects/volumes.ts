@@ -100,7 +100,11 @@ async function lookAndPlan(args: ImageVolumeArguments, options: ExamineOptions):
   if (!fetches || image === undefined || digest === undefined) return { ...examined, planned };
   const object = await readImageObject(image);
   const { virtualBytes } = readHeader(object.header, object.bytes, image);
-  desired.image = { digest, bytes: object.bytes, virtualBytes };
+  desired.image = {
+    digest,
+    bytes: object.bytes,
+    ...(virtualBytes !== undefined && { virtualBytes }),
+  };
   return { ...examined, planned: plan(desired, observed) };
 }
 

@@ -11,13 +11,22 @@ const file = {
 describe("imagesOf", () => {
   const config = {
     objectStore,
-    images: [{ name: "debian" }, { name: "ubuntu", sha256: "AB".repeat(32) }],
+    images: [
+      { name: "debian" },
+      { name: "ubuntu", sha256: "AB".repeat(32), format: "raw.zst" as const },
+    ],
   };
 
   it("names the objects of all images, with the digest that is pinned", () => {
     assert.deepEqual(imagesOf(config), [
       { name: "debian", ...objectStore, key: "debian.qcow2" },
-      { name: "ubuntu", ...objectStore, key: "ubuntu.qcow2", sha256: "ab".repeat(32) },
+      {
+        name: "ubuntu",
+        ...objectStore,
+        key: "ubuntu.raw.zst",
+        format: "raw",
+        sha256: "ab".repeat(32),
+      },
     ]);
   });
 

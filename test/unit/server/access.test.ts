@@ -15,7 +15,7 @@ describe("who may use the provision server", () => {
     assert.throws(
       () => parseTokens(`${one}\nshort-token\n`, "tokens"),
       ({ message }: Error) =>
-        message.includes('line 2 has fewer than 16') && !message.includes("short"),
+        message.includes("line 2 has fewer than 16") && !message.includes("short"),
     );
   });
 

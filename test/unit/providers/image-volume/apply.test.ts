@@ -3,7 +3,7 @@ import { type ApplyArguments, renderApply } from "../../../../providers/image-vo
 import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
 import { assertBash, assertOrder } from "../../../support/bash-text.ts";
-import { seenVolume as seen } from "../../../support/volume-situations.ts";
+import { plainQcow2, seenVolume as seen } from "../../../support/volume-situations.ts";
 
 const cache = cacheLayout("/var/lib/groundwork/cache");
 const digest = "a".repeat(64);
@@ -19,7 +19,13 @@ const apply = (more: Partial<ApplyArguments> = {}): string =>
       { kind: "markPopulated", addTags: ["groundwork.state=populated"], removeTags: [] },
     ],
     seen: undefined,
-    image: { digest, entry: cache.entry(digest, 100), virtualBytes: 2048, verify: true },
+    image: {
+      digest,
+      entry: cache.entry(digest, 100),
+      virtualBytes: 2048,
+      format: plainQcow2,
+      verify: true,
+    },
     libvirtUri: "qemu:///system",
     ...more,
   });
@@ -88,7 +94,13 @@ describe("renderApply", () => {
   });
 
   it("does not read an image again that was verified in this run", () => {
-    const image = { digest, entry: cache.entry(digest, 100), virtualBytes: 2048, verify: false };
+    const image = {
+      digest,
+      entry: cache.entry(digest, 100),
+      virtualBytes: 2048,
+      format: plainQcow2,
+      verify: false,
+    };
     assert.doesNotMatch(apply({ image }), /exec \{sum\}/);
   });
 

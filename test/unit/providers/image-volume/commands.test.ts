@@ -5,6 +5,7 @@ import {
   renderProbe,
 } from "../../../../providers/image-volume/core/commands.ts";
 import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
+import { plainQcow2 } from "../../../support/volume-situations.ts";
 
 const cache = cacheLayout("/var/lib/groundwork/cache");
 const digest = "a".repeat(64);
@@ -16,11 +17,11 @@ const assertBash = (script: string): void => {
 
 describe("renderEnsureEntry", () => {
   const source = { url: `http://store/a"b\\c?X-Amz-Signature=5'5`, etag: "e-1" };
-  const script = renderEnsureEntry({ cache, digest, bytes: 100, source });
+  const script = renderEnsureEntry({ cache, digest, bytes: 100, format: plainQcow2, source });
 
   it("is bash", () => {
     assertBash(script);
-    assertBash(renderEnsureEntry({ cache, digest, bytes: 100 }));
+    assertBash(renderEnsureEntry({ cache, digest, bytes: 100, format: plainQcow2 }));
   });
 
   it("hands the URL to curl on standard input, quoted for its configuration", () => {
@@ -35,7 +36,10 @@ describe("renderEnsureEntry", () => {
   });
 
   it("reads only what is there when it has no source", () => {
-    assert.doesNotMatch(renderEnsureEntry({ cache, digest, bytes: 100 }), /curl/);
+    assert.doesNotMatch(
+      renderEnsureEntry({ cache, digest, bytes: 100, format: plainQcow2 }),
+      /curl/,
+    );
   });
 });
 

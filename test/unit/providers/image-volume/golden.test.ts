@@ -3,6 +3,7 @@ import { spawnSync } from "node:child_process";
 import { renderEnsureGolden } from "../../../../providers/image-volume/core/golden.ts";
 import { thinLibrary } from "../../../../providers/image-volume/core/thin-library.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
+import { plainQcow2 } from "../../../support/volume-situations.ts";
 
 const digest = "ab".repeat(32);
 const entry = `/var/lib/groundwork/cache/${digest}.100.image`;
@@ -15,7 +16,7 @@ const bash = (script: string): { out: string; status: number | null } => {
 describe("renderEnsureGolden", () => {
   const script = renderEnsureGolden({
     ...{ commands: volumeGroupCommands("device-mapper"), volumeGroup: "lab", pool: "pool" },
-    image: { digest, entry, virtualBytes: 2048, verify: true },
+    image: { digest, entry, virtualBytes: 2048, format: plainQcow2, verify: true },
   });
 
   it("is bash", () => {
