@@ -43,6 +43,10 @@ export interface MachineVolume {
   volumeGroup?: string | undefined;
   /** What becomes of the content when it is removed. */
   wipe: "discard" | "zero" | "none";
+  /** How it takes its space; default: thin where the volume group has one thin pool. */
+  provisioning?: "thin" | "thick" | undefined;
+  /** Default: the volume group's only one. */
+  thinPool?: string | undefined;
 }
 
 export interface VirtualMachineArgs {
@@ -128,7 +132,13 @@ export class VirtualMachine extends pulumi.ComponentResource {
 
     const volume = (
       suffix: string,
-      { volumeGroup, ...volumeArgs }: MachineVolume & Omit<Partial<ImageVolumeArgs>, "volumeGroup">,
+      {
+        volumeGroup,
+        provisioning,
+        thinPool,
+        ...volumeArgs
+      }: MachineVolume &
+        Omit<Partial<ImageVolumeArgs>, "volumeGroup" | "provisioning" | "thinPool">,
     ) =>
       new ImageVolume(
         `${name}-${suffix}`,
@@ -137,6 +147,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
           volumeGroup: volumeGroup ?? hypervisor.volumeGroup,
           volumeName: `${name}-${suffix}`,
           owner,
+          ...(provisioning !== undefined && { provisioning }),
+          ...(thinPool !== undefined && { thinPool }),
           ...volumeArgs,
         },
         { parent: this },

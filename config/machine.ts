@@ -11,6 +11,8 @@ import {
   userName,
   volumeGroup,
   whole,
+  provisioning,
+  thinPool,
   wipe,
 } from "./primitives.ts";
 
@@ -107,6 +109,8 @@ export const machine = z
           120,
         ).default(120),
         wipe,
+        provisioning: provisioning.optional(),
+        thinPool: thinPool.optional(),
       })
       .meta({
         description: "The disk it boots from, the LVM volume `<machine>-root`.",
@@ -120,6 +124,8 @@ export const machine = z
             sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 10),
             volumeGroup: volumeGroup("Instead of the hypervisor's.").optional(),
             wipe,
+            provisioning: provisioning.optional(),
+            thinPool: thinPool.optional(),
           })
           .meta({ examples: [{ name: "data", sizeGiB: 10 }] }),
       )

@@ -84,3 +84,16 @@ export const wipe = z
       "What becomes of the content when the volume is removed: zero it, tell the device that it may forget it, or nothing.",
     examples: ["zero"],
   });
+
+export const provisioning = z.enum(["thin", "thick"]).meta({
+  description:
+    "Whether the volume takes its space from a thin pool as it is written, or all of it at once; by default thin where there is one thin pool.",
+  examples: ["thin"],
+});
+
+export const thinPool = text(
+  /^(?![.-])[A-Za-z0-9+_.-]{1,100}$/,
+  "letters, digits and +_.-, not starting with . or -",
+  "A thin pool of the volume group; by default its only one.",
+  "pool",
+);
