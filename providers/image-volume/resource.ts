@@ -42,6 +42,18 @@ export interface ImageVolumeArgs {
   /** Another number writes the content anew, all that was on the volume being lost. Default 0. */
   generation?: pulumi.Input<number>;
   /**
+   * Where new content is written. `inPlace`, the default: onto the volume, which nobody may use
+   * meanwhile. `replace`: onto `<volume>.next` while the volume is in use, which then takes its place;
+   * this needs its size once more in the volume group.
+   */
+  strategy?: pulumi.Input<"inPlace" | "replace">;
+  /**
+   * Keeps what the volume was before its content was last replaced, as `<volume>.previous`; implies the
+   * strategy `replace`. When its image and `generation` are asked for again it comes back as it was left,
+   * and the two change places. False, the default, removes it.
+   */
+  keepPrevious?: pulumi.Input<boolean>;
+  /**
    * Lets domains be stopped that have the volume open when its content must be written, and starts
    * them again. Default false: that is refused with `volume-in-use`, as it always is for a process that
    * is no domain.

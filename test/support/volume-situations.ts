@@ -16,6 +16,7 @@ export const defaults = {
   allowStop: false,
   shutdownTimeoutSeconds: 120,
   startAgain: true,
+  ...({ strategy: "inPlace", keepPrevious: false } as const),
 };
 
 /** A volume with these marks, of 4 GiB. */

@@ -96,6 +96,11 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
   switch (step.kind) {
     case "fetchImage":
       return []; // done before, by renderEnsureEntry
+    case "switchVolume":
+    case "restorePrevious":
+    case "settleCompanions":
+    case "removeCompanion":
+      throw new Error(`${step.kind} is carried out by a script of its own`);
     case "makeGolden":
       return []; // done before, by renderEnsureGolden
     case "cloneGolden":

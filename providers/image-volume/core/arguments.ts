@@ -69,6 +69,8 @@ export const argumentsSchema = z.strictObject({
   owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
   adopt: z.boolean().optional(),
   wipe: z.enum(wipes).optional(),
+  strategy: z.enum(["inPlace", "replace"]).optional(),
+  keepPrevious: z.boolean().optional(),
   generation: z.int().min(0).max(999_999_999).optional(),
   allowStop: z.boolean().optional(),
   shutdownTimeoutSeconds: z.int().min(1).max(3600).optional(),

@@ -1,4 +1,4 @@
-import { buildTags, contentId, isOwnTag, parseTags } from "./layout.ts";
+import { buildTags, contentId, isOwnTag, parseTags, type VolumeMarks } from "./layout.ts";
 import type { ObservedVolume } from "./parsers.ts";
 import { type DesiredVolume, isOurs, type Observed, type Plan, type Step } from "./plan.ts";
 
@@ -9,12 +9,16 @@ export function contentSteps(
   targetBytes: number,
 ): Step[] {
   const { volume } = observed;
-  const { image, owner, generation } = desired;
+  const { image, owner, generation, formerWrites = 0 } = desired;
   if (volume !== undefined && !isOurs(desired, volume)) return [];
-  const { state, digest, generation: seen = 0, writes = 0, stopped = [] } = volume?.marks ?? {};
-  if (state !== undefined && digest === image?.digest && seen === generation) return [];
-  // These outlive the content: whose it is, what is to be started, how often it has been written.
-  const lasting = buildTags({ owner: volume?.marks.owner ?? owner, writes, stopped });
+  if (volume !== undefined && isContent(desired, volume.marks)) return [];
+  const { role, writes = 0, stopped = [] } = volume?.marks ?? {};
+  // These outlive the content: whose it is, what it is for, what is to be started, how often it has
+  // been written.
+  const lasting = [
+    ...buildTags({ ...(role && { role }) }),
+    ...buildTags({ owner: volume?.marks.owner ?? owner, writes, stopped }),
+  ];
   const stale = (volume?.tags ?? []).filter((tag) => isOwnTag(tag) && !lasting.includes(tag));
   return [
     ...(stale.length > 0 ? [{ kind: "unmarkVolume" as const, removeTags: stale }] : []),
@@ -30,11 +34,17 @@ export function contentSteps(
         state: "populated",
         ...(image && { digest: image.digest }),
         generation,
-        writes: writes + 1,
+        writes: Math.max(writes, formerWrites) + 1,
       }),
       removeTags: buildTags({ writes }).filter((tag) => volume?.tags.includes(tag) ?? false),
     },
   ];
+}
+
+/** Whether these are the marks of a volume with the content that is wanted. */
+export function isContent({ image, generation }: DesiredVolume, marks: VolumeMarks): boolean {
+  const { state, digest, generation: seen = 0 } = marks;
+  return state !== undefined && digest === image?.digest && seen === generation;
 }
 
 /** How a volume that is to be written gets free; `undefined` when it must not be taken. */
@@ -56,5 +66,13 @@ export function plannedContentId(planned: Plan, observed: Observed): string | un
   const mark = planned.steps.find(
     (step) => step.kind === "markPopulated" || step.kind === "cloneGolden",
   );
-  return contentId(mark === undefined ? (observed.volume?.marks ?? {}) : parseTags(mark.addTags));
+  if (mark !== undefined) return contentId(parseTags(mark.addTags));
+  const has = (kind: Step["kind"]): boolean => planned.steps.some((step) => step.kind === kind);
+  const { volume, next, previous } = observed;
+  const source = has("switchVolume")
+    ? next?.volume
+    : has("restorePrevious")
+      ? previous?.volume
+      : volume;
+  return contentId(source?.marks ?? {});
 }

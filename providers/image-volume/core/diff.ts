@@ -34,7 +34,8 @@ export type HostOf = (uri: string) => string;
  * - `owner`: retags in place
  * - `generation`: writes the content anew in place
  * - `wipe`: recorded, for the removal reads it from the state
- * - `adopt`, `allowStop`, `shutdownTimeoutSeconds`, `startAgain`, `plan`: ignored
+ * - `keepPrevious`: what is kept goes once it is false
+ * - `adopt`, `allowStop`, `shutdownTimeoutSeconds`, `startAgain`, `strategy`, `plan`: ignored
  *
  * @param olds the outputs of the last run or refresh, with the `digest` that is on the volume, and
  *   the `foreignOwner` that a refresh found on it instead of ours
@@ -64,6 +65,7 @@ export function diffVolume(
   if (imageChanged(olds, news, same)) updates.push("image");
   if ((olds.generation ?? 0) !== (news.generation ?? 0)) updates.push("generation");
   if ((olds.wipe ?? "zero") !== (news.wipe ?? "zero")) updates.push("wipe");
+  if ((olds.keepPrevious ?? false) !== (news.keepPrevious ?? false)) updates.push("keepPrevious");
   return { replaces, updates };
 }
 

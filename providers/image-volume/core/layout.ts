@@ -110,6 +110,13 @@ export function parseVolumeId(id: string): { volumeGroup: string; volumeName: st
 export const ownerPattern = /^[A-Za-z0-9_.-]{1,100}(\/[A-Za-z0-9_.-]{1,100}){1,2}$/;
 
 /**
+ * What a volume is for, beside being somebody's. `golden`: an image's pristine content, of which thin
+ * volumes are clones · `next`: it will take another's place · `previous`: it has made place for another.
+ */
+const roles = ["golden", "next", "previous"] as const;
+export type Role = (typeof roles)[number];
+
+/**
  * What the tags of a volume say. `state` is written last: a volume without it is one whose making
  * was interrupted. `adopted` means that the content was there before us and is not known to be the
  * image that the digest names.
@@ -126,8 +133,7 @@ export interface VolumeMarks {
   stopped?: readonly string[];
   /** Growing began at this size, and the bytes from here on may not be zeroed yet. */
   growingFromBytes?: number;
-  /** `golden`: nobody's volume, but an image's pristine content of which thin volumes are clones. */
-  role?: "golden";
+  role?: Role;
 }
 
 const prefix = "groundwork.";
@@ -176,11 +182,11 @@ export function parseTags(tags: readonly string[]): VolumeMarks {
     .filter((tag) => tag.startsWith(stoppedPrefix))
     .map((tag) => tag.slice(stoppedPrefix.length))
     .filter((uuid) => uuidPattern.test(uuid));
-  const role = value("role");
+  const role = roles.find((each) => each === value("role"));
   return {
     ...(owner !== undefined && { owner }),
     ...(digest !== undefined && isDigest(digest) && { digest }),
-    ...(role === "golden" && { role }),
+    ...(role !== undefined && { role }),
     ...((state === "populated" || state === "adopted") && { state }),
     ...(growing !== undefined &&
       /^[0-9]{1,15}$/.test(growing) && { growingFromBytes: Number(growing) }),

@@ -3,6 +3,7 @@ import { formatBytes } from "./errors.ts";
 import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
 import { contentSteps, stopSteps } from "./content.ts";
 import type { HostObservation, ObservedVolume } from "./parsers.ts";
+import { type Companion, findCompanions, planReplacement, roleTags, tidySteps } from "./replace.ts";
 import { goldenName, isGolden, type ObservedPool, type PlacementWish } from "./thin.ts";
 import { planSpace, thinSteps } from "./thin-plan.ts";
 
@@ -23,6 +24,14 @@ export interface DesiredVolume extends PlacementWish {
   shutdownTimeoutSeconds: number;
   /** Whether such domains are started again. */
   startAgain: boolean;
+  /** `replace`: new content is written beside the volume while that is in use, and then takes its place. */
+  strategy: "inPlace" | "replace";
+  /** Whether what the volume was stays beside it, as long as nothing else is to be kept. */
+  keepPrevious: boolean;
+  /** `next`: it is to take another's place. */
+  role?: "next";
+  /** How often the content of the volume has been written whose place it is to take. */
+  formerWrites?: number;
   /** None: a volume of zeroes. `bytes` and `virtualBytes` are there once they are known. */
   image?: { digest: string; bytes?: number; virtualBytes?: number };
 }
@@ -31,6 +40,12 @@ export interface DesiredVolume extends PlacementWish {
 export interface Observed {
   group?: { extentBytes: number; freeBytes: number };
   volume?: ObservedVolume;
+  /** What is to take the volume's place. */
+  next?: Companion;
+  /** What the volume was before. */
+  previous?: Companion;
+  /** A volume that has the name of one of these and is neither. */
+  inTheWay?: Companion;
   /** The group's thin pools, with the image's golden volume where one is complete. */
   pools?: readonly (ObservedPool & { golden?: ObservedVolume })[];
   /** Length of the image's cache entry, when there is one. */
@@ -60,6 +75,10 @@ export type Step =
   | { kind: "zeroTail"; toBytes: number }
   | { kind: "zeroVolume"; toBytes: number }
   | { kind: "markPopulated"; addTags: string[]; removeTags: string[] }
+  | { kind: "switchVolume" }
+  | { kind: "restorePrevious" }
+  | { kind: "settleCompanions" }
+  | { kind: "removeCompanion"; name: string }
   | { kind: "startDomains" };
 
 /** Why something cannot be done, and what the user can do about it. */
@@ -76,17 +95,19 @@ export type Plan = { kind: "steps"; steps: Step[] } | { kind: "refusal"; refusal
 /** Picks from what was seen of a host what concerns one volume. */
 export function selectObserved(host: HostObservation, desired: DesiredVolume): Observed {
   const group = host.groups.get(desired.volumeGroup);
-  const volume = host.volumes.get(`${desired.volumeGroup}/${desired.volumeName}`);
   const digest = desired.image?.digest;
   const cachedBytes = digest === undefined ? undefined : host.cache.get(digest);
+  const find = (name: string): ObservedVolume | undefined =>
+    host.volumes.get(`${desired.volumeGroup}/${name}`);
   const pools = host.pools.filter(({ volumeGroup }) => volumeGroup === desired.volumeGroup);
+  const volume = find(desired.volumeName);
   return {
     ...(group && { group }),
     ...(volume && { volume }),
+    ...findCompanions(find, desired.volumeName),
     ...(pools.length > 0 && {
       pools: pools.map((pool) => {
-        const id = `${desired.volumeGroup}/${goldenName(pool.name, digest ?? "")}`;
-        const golden = host.volumes.get(id);
+        const golden = find(goldenName(pool.name, digest ?? ""));
         const usable =
           golden !== undefined && digest !== undefined && isGolden(golden.marks, digest);
         return { ...pool, ...(usable && { golden }) };
@@ -125,6 +146,8 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
         next: `Set sizeGiB to ${String((targetBytes - missingBytes) / 2 ** 30)}, or replace the volume.`,
       },
     );
+  const replacement = planReplacement(desired, observed, targetBytes);
+  if (replacement !== undefined) return replacement;
   const space = planSpace(desired, observed, missingBytes);
   if (space.kind === "refusal") return space;
 
@@ -168,6 +191,7 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
       ...stop,
       ...content,
       ...(starts ? [{ kind: "startDomains" as const }] : []),
+      ...tidySteps(desired, observed),
     ],
   };
 }
@@ -182,14 +206,18 @@ function fetchSteps(
 }
 
 /** The volume itself: that it exists, is ours and has its size. */
-function shapeSteps(
+export function shapeSteps(
   desired: DesiredVolume,
   volume: ObservedVolume | undefined,
   targetBytes: number,
 ): Step[] {
   if (volume === undefined)
     return [
-      { kind: "createVolume", bytes: targetBytes, addTags: buildTags({ owner: desired.owner }) },
+      {
+        kind: "createVolume",
+        bytes: targetBytes,
+        addTags: [...roleTags(desired), ...buildTags({ owner: desired.owner })],
+      },
     ];
   const steps: Step[] = [];
   if (isOurs(desired, volume)) {

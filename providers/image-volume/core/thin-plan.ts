@@ -1,6 +1,7 @@
 import { formatBytes } from "./errors.ts";
 import { buildTags } from "./layout.ts";
 import type { DesiredVolume, Observed, Refusal, Step } from "./plan.ts";
+import { roleTags } from "./replace.ts";
 import { goldenName, placeVolume, poolShortage } from "./thin.ts";
 
 /** Where a volume's space comes from, or why it cannot come from there. */
@@ -55,7 +56,8 @@ export function thinSteps(
   cachedBytes: number | undefined,
   targetBytes: number,
 ): Step[] | Refusal {
-  const { image, owner, generation } = desired;
+  const { image, owner, generation, formerWrites = 0 } = desired;
+  const writes = formerWrites + 1;
   const { golden } = pool;
   const imageBytes =
     image === undefined || golden !== undefined ? 0 : (image.bytes ?? cachedBytes ?? 0);
@@ -65,11 +67,11 @@ export function thinSteps(
     return [
       {
         ...{ kind: "createVolume", bytes: targetBytes, pool: pool.name },
-        addTags: buildTags({ owner }),
+        addTags: [...roleTags(desired), ...buildTags({ owner })],
       },
       {
         kind: "markPopulated",
-        addTags: buildTags({ state: "populated", generation, writes: 1 }),
+        addTags: buildTags({ state: "populated", generation, writes }),
         removeTags: [],
       },
     ];
@@ -88,7 +90,10 @@ export function thinSteps(
       : []),
     {
       ...{ kind: "cloneGolden", ...names, bytes: targetBytes },
-      addTags: buildTags({ owner, digest, state: "populated", generation, writes: 1 }),
+      addTags: [
+        ...roleTags(desired),
+        ...buildTags({ owner, digest, state: "populated", generation, writes }),
+      ],
     },
   ];
 }

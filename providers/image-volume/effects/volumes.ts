@@ -1,11 +1,16 @@
 import type { GroundworkError } from "../../errors.ts";
 import { inSpan } from "../../telemetry/effects/telemetry.ts";
-import { volumeGroupCommands } from "../../volume-group/core/commands.ts";
+import { type Activation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
 import { renderApply } from "../core/apply.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
 import { volumeId } from "../core/layout.ts";
-import { buildOutcome, parseStepOutcomes, type PopulateOutcome } from "../core/outcome.ts";
+import {
+  buildOutcome,
+  parseStepOutcomes,
+  type PopulateOutcome,
+  type StepOutcome,
+} from "../core/outcome.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
 import {
   describeOwner,
@@ -16,6 +21,8 @@ import {
   selectObserved,
 } from "../core/plan.ts";
 import { renderRemove } from "../core/remove.ts";
+import { findCompanions, firstPhase, type Phase } from "../core/replace.ts";
+import { renderSwitch } from "../core/switch.ts";
 import { ensureGolden } from "./golden.ts";
 import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
 import {
@@ -65,6 +72,8 @@ export function buildDesired(
     allowStop: args.allowStop ?? false,
     shutdownTimeoutSeconds: args.shutdownTimeoutSeconds ?? 120,
     startAgain: args.startAgain ?? true,
+    strategy: args.strategy ?? "inPlace",
+    keepPrevious: args.keepPrevious ?? false,
     ...(args.provisioning !== undefined && { provisioning: args.provisioning }),
     ...(args.thinPool !== undefined && { thinPool: args.thinPool }),
     ...(formerOwner !== undefined && { formerOwner }),
@@ -136,7 +145,8 @@ export async function ensureVolume(
     if (examined.planned.kind === "steps" && examined.planned.steps.length === 0)
       return { ...examined, ...(outcome && { outcome }) };
     try {
-      outcome = await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined));
+      outcome =
+        (await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined))) ?? outcome;
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
       if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
@@ -147,6 +157,7 @@ export async function ensureVolume(
   }
 }
 
+/** Carries out the first part of a plan that one script can; the caller plans again for the rest. */
 async function applyPlan(
   args: ImageVolumeArguments,
   examined: Examined,
@@ -165,28 +176,42 @@ async function applyPlan(
     planned = plan({ ...desired, image: { ...desired.image, digest, virtualBytes } }, observed);
   }
   if (planned.kind === "refusal") throw refusalOf(args, planned);
-  const { volumeGroup, volumeName } = args;
+  const phase = firstPhase(desired, observed, planned.steps);
+  if (phase.kind === "remove") {
+    const { hypervisorUri: uri, volumeGroup, wipe = "zero" } = args;
+    const { volumeName, seen } = phase;
+    if (seen) await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
+    return undefined;
+  }
+  const done = await runPhase(args, activation, phase, image);
+  return buildOutcome(new Date(), args.image !== undefined, [...(image?.steps ?? []), ...done]);
+}
+
+async function runPhase(
+  { hypervisorUri: uri, volumeGroup, image: reference }: ImageVolumeArguments,
+  activation: Activation,
+  { kind, volumeName, seen, steps }: Phase,
+  image: CachedImage | undefined,
+): Promise<StepOutcome[]> {
   const commands = volumeGroupCommands(activation);
-  const golden = planned.steps.find((step) => step.kind === "makeGolden");
+  const golden = steps.find((step) => step.kind === "makeGolden");
   const made =
     golden && image
-      ? await ensureGolden({
-          ...{ uri: args.hypervisorUri, commands, volumeGroup, golden, image, volumeName },
-        })
+      ? await ensureGolden({ uri, commands, volumeGroup, golden, image, volumeName })
       : [];
-  const script = renderApply({
-    ...{ commands, volumeGroup, volumeName },
-    ...{ steps: planned.steps, seen: observed.volume, libvirtUri: localUri(args.hypervisorUri) },
+  const render = kind === "switch" ? renderSwitch : renderApply;
+  const script = render({
+    ...{ commands, volumeGroup, volumeName, steps, seen, libvirtUri: localUri(uri) },
     ...(image && { image }),
   });
-  const values = await runScript(args.hypervisorUri, script, {
+  const values = await runScript(uri, script, {
     subject: {
       purpose: `provide volume "${volumeId(volumeGroup, volumeName)}"`,
-      ...(args.image && { image: `${args.image.bucket}/${args.image.key}` }),
+      ...(reference && { image: `${reference.bucket}/${reference.key}` }),
       ...(image && { digest: image.digest }),
     },
     timeoutSeconds: 4 * 3600,
-    heavy: hasStep(planned, "populateVolume"),
+    heavy: steps.some((step) => step.kind === "populateVolume"),
     onLine: progressReporter(volumeName, {}),
   });
   const forced = values.get("forced");
@@ -197,8 +222,7 @@ async function applyPlan(
     console.log(
       `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
     );
-  const steps = [...(image?.steps ?? []), ...made, ...parseStepOutcomes(values.get("steps"))];
-  return buildOutcome(new Date(), args.image !== undefined, steps);
+  return [...made, ...parseStepOutcomes(values.get("steps"))];
 }
 
 /** The volume as it is, or `undefined` when there is none. Shares a look of the last seconds. */
@@ -212,7 +236,7 @@ export async function readVolume(
 }
 
 /**
- * Removes the volume, after its content as `wipe` says. Succeeds when there is none.
+ * Removes the volume and its companions, after their content as `wipe` says. Succeeds when there is none.
  * @throws GroundworkError `volume-not-ours`, `volume-in-use`, …
  */
 export async function removeVolume(args: {
@@ -236,10 +260,32 @@ export async function removeVolume(args: {
       },
       ...(["remove", id, hostName(uri)] as const),
     );
-  const commands = volumeGroupCommands(host.activation);
+  const { activation } = host;
+  const find = (name: string): ObservedVolume | undefined =>
+    host.volumes.get(volumeId(volumeGroup, name));
+  const { next, previous } = findCompanions(find, volumeName);
+  for (const companion of [next, previous])
+    if (companion?.volume.marks.owner === owner)
+      await runRemove({
+        ...{ uri, activation, volumeGroup, wipe },
+        ...{ volumeName: companion.name, seen: companion.volume },
+      });
+  await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
+}
+
+async function runRemove(args: {
+  uri: string;
+  activation: Activation;
+  volumeGroup: string;
+  volumeName: string;
+  seen: ObservedVolume;
+  wipe: Wipe;
+}): Promise<void> {
+  const { uri, activation, volumeGroup, volumeName, seen, wipe } = args;
+  const commands = volumeGroupCommands(activation);
   const script = renderRemove({ commands, volumeGroup, volumeName, seen, wipe });
   const values = await runScript(uri, script, {
-    subject: { purpose: `remove volume "${id}"` },
+    subject: { purpose: `remove volume "${volumeId(volumeGroup, volumeName)}"` },
     timeoutSeconds: 4 * 3600,
     onLine: progressReporter(volumeName, { zero: seen.sizeBytes }),
   }).finally(() => {

@@ -42,6 +42,11 @@ export interface VolumeGroupCommands {
   deactivate(volumeGroup: string, volume: string): string;
   /** Grows a volume to so many bytes, with its device, also while a guest uses it. Never shrinks. */
   extend(volumeGroup: string, volume: string, bytes: number): string;
+  /**
+   * Gives a volume another name, and its device with it; refuses while it is in use. Succeeds when it
+   * has that name already, and fails when another has it.
+   */
+  rename(volumeGroup: string, volume: string, name: string): string;
   /** Brings an active device to the size of its volume: after an `lvextend` of one's own. */
   resizeActive(volumeGroup: string, volume: string): string;
   /** Deactivates and removes a volume; refuses while it is in use. Succeeds when there is none. */
@@ -110,6 +115,7 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
     activateAll: (group) => call("vg_activate_all", group),
     deactivate: (group, volume) => call("vg_deactivate", group, volume),
     extend: (group, volume, bytes) => call("vg_extend", group, volume, wholeSectors(bytes)),
+    rename: (group, volume, name) => call("vg_rename", group, volume, checkedName("volume", name)),
     // With device mapper an lvextend resizes the device itself.
     resizeActive: (group, volume) =>
       activation === "loop" ? call("vg_activate", group, volume) : ":",

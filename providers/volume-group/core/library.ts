@@ -41,6 +41,20 @@ vg_patiently() {
   echo "$users"
 }
 
+# vg_rename VG LV NAME
+vg_rename() {
+  local names
+  names=$(vg_lvm lvs --noheadings -o lv_name "$1" | tr -d ' ')
+  if grep -qxF -- "$2" <<<"$names"; then
+    ! grep -qxF -- "$3" <<<"$names" || vg_fail "there is a volume $1/$3 already"
+    vg_deactivate "$1" "$2"
+    vg_lvm lvrename "$1" "$2" "$3" >/dev/null
+  else
+    grep -qxF -- "$3" <<<"$names" || vg_fail "there is no volume $1/$2"
+  fi
+  vg_activate "$1" "$3"
+}
+
 # vg_idle DEVICE: fails when a process, a mount or the swap uses the device.
 vg_idle() {
   local users
