@@ -7,6 +7,7 @@ const planSchema = z.object({
   digest: z.string().optional(),
   bytesToFetch: z.number().optional(),
   bytesToWrite: z.number().optional(),
+  estimateSeconds: z.number().optional(),
 });
 
 /** What a preview says about one volume. */
@@ -41,13 +42,16 @@ export function renderImagePlans(plans: readonly ImagePlan[]): string[] {
     return value === undefined ? "unknown" : formatBytes(value);
   };
   return formatTable([
-    ["VOLUME", "CHANGE", "CACHE", "TO FETCH", "TO WRITE"],
+    ["VOLUME", "CHANGE", "CACHE", "TO FETCH", "TO WRITE", "ABOUT"],
     ...plans.map((plan) => [
       plan.volume,
       plan.operation,
       pending(plan) ? plan.cache : "-",
       bytes(plan, plan.bytesToFetch),
       bytes(plan, plan.bytesToWrite),
+      plan.estimateSeconds === undefined || !pending(plan)
+        ? "-"
+        : `${plan.estimateSeconds.toFixed(0)} s`,
     ]),
   ]);
 }

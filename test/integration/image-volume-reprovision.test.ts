@@ -1,4 +1,7 @@
 import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as provider from "../../providers/image-volume/provider.ts";
 import { startHypervisor, type TestHypervisor } from "../support/hypervisor.ts";
@@ -12,6 +15,8 @@ describe("writing an image anew below a domain", function () {
   let hypervisor: TestHypervisor;
   let obeys: TestImage;
   let ignores: TestImage;
+  let hold = "";
+  let renames = "";
   const undo: (() => Promise<void> | void)[] = [];
 
   before(async function () {
@@ -23,6 +28,19 @@ describe("writing an image anew below a domain", function () {
       lab.remove();
     });
     lab.uri = hypervisor.uri;
+    // While the file "hold" is there, qemu-img waits; of the renames, the one of that number fails.
+    hold = path.join(lab.group.folder, "hold");
+    renames = path.join(lab.group.folder, "renames");
+    lab.interpose(
+      "qemu-img",
+      `while [ "$1" = convert ] && [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done`,
+    );
+    lab.interpose(
+      "lvrename",
+      `if [ -e ${renames} ]; then left=$(($(cat ${renames}) - 1)); echo $left >${renames}
+        [ $left -gt 0 ] || { rm ${renames}; echo "lvrename fails on purpose" >&2; exit 1; }
+      fi`,
+    );
     obeys = await uploadTinyGuest(lab, "obeys.qcow2", "obeys");
     ignores = await uploadTinyGuest(lab, "ignores.qcow2", "ignores");
   });
@@ -47,6 +65,7 @@ describe("writing an image anew below a domain", function () {
   };
 
   afterEach(async () => {
+    for (const file of [hold, `${hold}.seen`, renames]) fs.rmSync(file, { force: true });
     if (domain === "") return;
     await hypervisor.virsh("destroy", domain).catch(() => undefined);
     await hypervisor.virsh("undefine", domain).catch(() => undefined); // a transient one is gone
@@ -54,6 +73,13 @@ describe("writing an image anew below a domain", function () {
     lab.removeVolumes();
   });
 
+  const until = async (condition: () => boolean): Promise<void> => {
+    const end = Date.now() + 60_000;
+    while (!condition()) {
+      assert.ok(Date.now() < end, "it did not come to pass within a minute");
+      await sleep(50);
+    }
+  };
   const tags = (made: Made): string[] => lab.group.tags(made.id.split("/")[1] ?? "");
 
   it("is refused without allowStop, and says what to set", async () => {
@@ -137,6 +163,109 @@ describe("writing an image anew below a domain", function () {
     await hypervisor.virsh("undefine", domain);
     const args = { ...made.args, generation: 1, allowStop: true };
     await rejects(lab.update(made, args), "volume-in-use", /transient/);
+    assert.equal(await state(), "running");
+  });
+
+  const stepsOf = async (made: Made, args: object): Promise<unknown> =>
+    ((await lab.check(args as never, made.inputs))["plan"] as { steps?: string[] }).steps;
+  const nameOf = (made: Made): string => made.id.split("/")[1] ?? "";
+  /** Something of the machine's own, behind the image. */
+  const mark = (made: Made, text: string): void => {
+    lab.group.bash(
+      `printf ${text} | dd of=${lab.device(made)} bs=1 seek=100000000 conv=notrunc,fsync status=none`,
+    );
+  };
+  const markOf = (device: string): string =>
+    execFileSync("dd", [`if=${device}`, "bs=1", "skip=100000000", "count=5", "status=none"], {
+      encoding: "latin1",
+    });
+
+  it("writes beside the volume with strategy replace, and stops the domain only to switch", async () => {
+    const made = await boot(obeys);
+    mark(made, "first");
+    const args = { ...made.args, generation: 1, allowStop: true, strategy: "replace" };
+    assert.deepEqual(await stepsOf(made, args), [
+      ...["createVolume", "populateVolume", "zeroTail", "markPopulated"],
+      ...["stopDomains", "switchVolume", "startDomains", "removeCompanion"],
+    ]);
+    let whileWriting = "";
+    fs.writeFileSync(hold, "");
+    const updating = lab.update(made, args);
+    await until(() => fs.existsSync(`${hold}.seen`));
+    whileWriting = await state();
+    fs.rmSync(hold);
+    const anew = await updating;
+    assert.equal(whileWriting, "running");
+    assert.equal(await state(), "running");
+    assert.deepEqual(lab.group.volumes(), [nameOf(made)]);
+    assert.notEqual(anew.outs["contentId"], made.outs["contentId"]);
+    assert.ok(!tags(anew).some((tag) => /stopped|role/.test(tag)));
+    lab.assertContent(lab.device(anew), obeys);
+    assert.equal((await lab.update(anew, args)).changed, false);
+    assert.deepEqual((await provider.read(anew.id, anew.outs)).props, anew.outs);
+  });
+
+  it("keeps the previous content, and brings it back when it is asked for again", async () => {
+    const made = await boot(obeys);
+    mark(made, "first");
+    const common = { ...made.args, allowStop: true, keepPrevious: true };
+    const anew = await lab.update(made, { ...common, generation: 1 });
+    assert.deepEqual(lab.group.volumes().sort(), [nameOf(made), `${nameOf(made)}.previous`]);
+    lab.assertContent(lab.device(anew), obeys);
+    await hypervisor.virsh("destroy", domain);
+    mark(anew, "newer");
+    await hypervisor.virsh("start", domain);
+
+    const back = { ...common, generation: 0 };
+    assert.deepEqual(await stepsOf(anew, back), ["stopDomains", "restorePrevious", "startDomains"]);
+    const restored = await lab.update(anew, back);
+    assert.equal(markOf(lab.device(restored)), "first");
+    assert.equal(markOf(`${lab.device(restored)}.previous`), "newer");
+    assert.equal(restored.outs["contentId"], made.outs["contentId"]);
+    assert.equal(await state(), "running");
+
+    const { changed } = await lab.update(restored, { ...back, keepPrevious: false });
+    assert.deepEqual([changed, lab.group.volumes()], [true, [nameOf(made)]]);
+  });
+
+  it("goes on after a failure between two renames, and starts the domain in the end", async () => {
+    const made = await boot(obeys);
+    const common = { ...made.args, allowStop: true, keepPrevious: true };
+    let [now, generation]: [Made, number] = [made, 0];
+    for (const failing of [1, 2]) {
+      fs.writeFileSync(renames, String(failing));
+      generation += 1;
+      await assert.rejects(lab.update(now, { ...common, generation }), /lvrename|rename/);
+      assert.equal(await state(), "shut off");
+      now = await lab.update(now, { ...common, generation });
+      assert.equal(await state(), "running");
+      lab.assertContent(lab.device(now), obeys);
+      assert.deepEqual(lab.group.volumes().sort(), [nameOf(made), `${nameOf(made)}.previous`]);
+    }
+    for (const failing of [1, 2, 3]) {
+      fs.writeFileSync(renames, String(failing));
+      generation = generation === 2 ? 1 : 2; // each time back to what is kept
+      await assert.rejects(lab.update(now, { ...common, generation }), /lvrename|rename/);
+      now = await lab.update(now, { ...common, generation });
+      assert.equal(await state(), "running");
+      assert.deepEqual(lab.group.volumes().sort(), [nameOf(made), `${nameOf(made)}.previous`]);
+      assert.equal((await lab.update(now, { ...common, generation })).changed, false);
+    }
+    await hypervisor.virsh("destroy", domain);
+    await provider.delete(now.id, now.outs);
+    assert.deepEqual(lab.group.volumes(), []);
+  });
+
+  it("leaves a volume alone that has the companion's name and is somebody else's", async () => {
+    const made = await boot(obeys);
+    const { group } = lab;
+    group.bash(group.commands.create(group.name, `${nameOf(made)}.next`, 4 * 2 ** 20, []));
+    const args = { ...made.args, generation: 1, allowStop: true, strategy: "replace" };
+    await rejects(
+      lab.update(made, args),
+      "volume-not-ours",
+      /\.next" exists beside it and carries no owner/,
+    );
     assert.equal(await state(), "running");
   });
 });

@@ -125,13 +125,14 @@ export class ImageVolumeLab {
   interpose(program: string, line: string): string {
     const tools = path.join(this.group.folder, "tools");
     const real = execFileSync("bash", ["-c", `command -v ${program}`], { encoding: "utf8" });
-    const search = process.env["PATH"];
-    fs.mkdirSync(tools);
+    const search = process.env["PATH"] ?? "";
+    fs.mkdirSync(tools, { recursive: true });
     fs.writeFileSync(path.join(tools, program), `#!/bin/sh\n${line}\nexec ${real.trim()} "$@"\n`, {
       mode: 0o755,
     });
+    if (search.startsWith(`${tools}:`)) return search;
     this.environment["PATH"] = search; // put back by `remove`
-    return (process.env["PATH"] = `${tools}:${search ?? ""}`);
+    return (process.env["PATH"] = `${tools}:${search}`);
   }
 
   removeVolumes(): void {

@@ -55,6 +55,7 @@ export const thinPool = (more: Partial<SeenPool> = {}): SeenPool => ({
 export const observed = (more: Partial<Observed> = {}): Observed => ({
   group: { extentBytes, freeBytes: 100 * gibibyte },
   cacheFreeBytes: 100 * gibibyte,
+  rates: new Map(),
   ...more,
 });
 

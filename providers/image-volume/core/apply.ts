@@ -10,6 +10,7 @@ import type { ObservedVolume } from "./parsers.ts";
 import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
 import { type ImageFile, renderCountBlocks, renderPopulate } from "./populate.ts";
+import { amountOf } from "./rates.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { thinLibrary } from "./thin-library.ts";
 import { unpackLibrary } from "./unpack-library.ts";
@@ -23,6 +24,8 @@ export interface ApplyArguments {
   seen: ObservedVolume | undefined;
   /** The image to populate from; needed by `populateVolume`. */
   image?: ImageFile;
+  /** Where the host keeps what it has measured. */
+  rates: string;
   /** The libvirt URI as the host itself reaches its daemon, to tell domains of a new size. */
   libvirtUri: string;
 }
@@ -38,7 +41,7 @@ export function renderApply(args: ApplyArguments): string {
       `# ${step.kind}`,
       ...(undoOf(step) === undefined ? [] : [`gw_undo+=(${quote(renderUndo(step, args))})`]),
       ...renderStep(step, args, id),
-      `gw_took ${step.kind} ${String(bytesOfStep(step, args.image?.virtualBytes ?? 0))}`,
+      renderTook(step, args.image),
     ]);
   return renderVolumeScript(commands, [
     scriptLibrary,
@@ -53,8 +56,16 @@ export function renderApply(args: ApplyArguments): string {
     "gw_begin",
     ...lines,
     'echo "@value steps $gw_steps"',
+    `gw_keep_rates ${quote(args.rates)} || true`,
     "gw_done=1",
   ]);
+}
+
+/** Notes how long a step took. */
+export function renderTook(step: Step, image: ImageFile | undefined): string {
+  const bytes = bytesOfStep(step, image?.virtualBytes ?? 0);
+  const amount = amountOf(step, image?.fileBytes ?? 0);
+  return `gw_took ${step.kind} ${String(bytes)} ${String(amount)}`;
 }
 
 /** Fails the script as `host-changed` unless the volume is what the plan saw. */

@@ -51,6 +51,7 @@ export function renderProbe(cache: CacheLayout): string {
     "done | sort -u",
     `cache=${quote(cache.folder)}`,
     "section cache; find \"$cache\" -maxdepth 1 -type f -printf '%f\\t%s\\n' 2>/dev/null || true",
+    `section rates; cat ${quote(cache.rates)} 2>/dev/null || true`,
     'section free; while [ ! -d "$cache" ]; do cache=$(dirname "$cache"); done',
     'df --output=avail -B1 -- "$cache" | tail -n 1',
     "gw_done=1",
@@ -98,8 +99,8 @@ export function renderEnsureEntry(args: {
           "  fi",
           '  [ "$seen" = "$digest" ] || { gw_discard; gw_fail digest-mismatch "$seen"; }',
           '  chmod 0640 -- "$part"; sync -- "$part"; mv -fT -- "$part" "$entry"; sync -- "$cache"',
-          '  gw_took fetchImage "$gw_fetched"',
-          "  echo '@value fetched yes'; echo \"@value steps $gw_steps\"",
+          '  gw_took fetchImage "$gw_fetched" "$gw_fetched"',
+          `  echo '@value fetched yes'; echo "@value steps $gw_steps"; gw_keep_rates ${quote(cache.rates)} || true`,
           "fi",
         ]),
     // Its time says when it was last used, which is what eviction goes by.

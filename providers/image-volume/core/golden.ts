@@ -21,8 +21,10 @@ export function renderEnsureGolden(args: {
   volumeGroup: string;
   pool: string;
   image: ImageFile;
+  /** Where the host keeps what it has measured. */
+  rates: string;
 }): string {
-  const { commands, volumeGroup, pool, image } = args;
+  const { commands, volumeGroup, pool, image, rates } = args;
   const { digest } = image;
   const name = goldenName(pool, digest);
   const id = `${volumeGroup}/${name}`;
@@ -55,8 +57,9 @@ export function renderEnsureGolden(args: {
     'sync -- "$device"',
     `${commands.lvm("lvchange", "--permission", "r", "--setactivationskip", "y", "--addtag", done, id)} >&2`,
     commands.deactivate(volumeGroup, name),
-    `gw_took makeGolden ${String(image.virtualBytes)}`,
+    `gw_took makeGolden ${String(image.virtualBytes)} ${String(image.fileBytes)}`,
     'echo "@value steps $gw_steps"',
+    `gw_keep_rates ${quote(rates)} || true`,
     "gw_done=1",
   ]);
 }

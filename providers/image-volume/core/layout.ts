@@ -34,6 +34,8 @@ export interface CacheLayout {
   partial(digest: string): string;
   /** Held while one run fetches the digest, so that the others wait and then find it. */
   lock(digest: string): string;
+  /** What this host has measured of the steps of earlier runs. */
+  readonly rates: string;
 }
 
 /** @throws GroundworkError `bad-cache-folder` when the path is not absolute, or climbs. */
@@ -48,6 +50,7 @@ export function cacheLayout(folder: string): CacheLayout {
     entry: (digest, bytes) => `${folder}/${entryName(digest, bytes)}`,
     partial: (digest) => `${folder}/${checkedDigest(digest)}.part`,
     lock: (digest) => `${folder}/${checkedDigest(digest)}.lock`,
+    rates: `${folder}/rates`,
   };
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { type Activation, parseActivation } from "../../volume-group/core/commands.ts";
 import { imageError } from "./errors.ts";
 import { isDigest, parseEntryName, parseTags, type VolumeMarks } from "./layout.ts";
+import { parseRates, type Rate } from "./rates.ts";
 import type { ObservedPool } from "./thin.ts";
 
 /** The longest sidecar that is read. */
@@ -70,6 +71,8 @@ export interface HostObservation {
   volumes: ReadonlyMap<string, ObservedVolume>;
   /** Thin pools that this host can use: none without device mapper. */
   pools: readonly (ObservedPool & { volumeGroup: string })[];
+  /** What the host has measured of earlier steps, by step. */
+  rates: ReadonlyMap<string, Rate>;
   /** Length in bytes of each whole entry in the cache, by digest. */
   cache: ReadonlyMap<string, number>;
   cacheFreeBytes: number;
@@ -190,6 +193,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
     ),
     volumes,
     pools,
+    rates: parseRates(lines("rates")),
     cache: parseCacheListing(lines("cache")),
     cacheFreeBytes: Number(cacheFree),
   };

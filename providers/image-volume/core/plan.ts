@@ -1,6 +1,7 @@
 import type { ImageVolumeCode } from "./errors.ts";
 import { formatBytes } from "./errors.ts";
 import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
+import type { Rate } from "./rates.ts";
 import { contentSteps, stopSteps } from "./content.ts";
 import type { HostObservation, ObservedVolume } from "./parsers.ts";
 import { type Companion, findCompanions, planReplacement, roleTags, tidySteps } from "./replace.ts";
@@ -51,6 +52,8 @@ export interface Observed {
   /** Length of the image's cache entry, when there is one. */
   cachedBytes?: number;
   cacheFreeBytes: number;
+  /** What the host has measured of earlier steps. */
+  rates: ReadonlyMap<string, Rate>;
 }
 
 /** One thing to do. The names are what preview shows. */
@@ -115,6 +118,7 @@ export function selectObserved(host: HostObservation, desired: DesiredVolume): O
     }),
     ...(cachedBytes !== undefined && { cachedBytes }),
     cacheFreeBytes: host.cacheFreeBytes,
+    rates: host.rates,
   };
 }
 

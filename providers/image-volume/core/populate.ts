@@ -7,6 +7,8 @@ import { corruptSuffix } from "./layout.ts";
 export interface ImageFile {
   digest: string;
   entry: string;
+  /** The length of that file. */
+  fileBytes: number;
   format: ImageFormat;
   /** The size of the disk in it. */
   virtualBytes: number;

@@ -12,7 +12,7 @@ gw_digest() {
  * `@progress KIND NUMBER` lines (see `parseScriptReport`, `parseProgress`).
  */
 export const scriptLibrary = String.raw`
-gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps=''
+gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps='' gw_rates=''
 
 # What the run made is taken back, newest first, unless it came to its end.
 gw_finish() {
@@ -41,13 +41,28 @@ gw_lock() {
   done
 }
 
-# gw_begin starts the clock; gw_took STEP BYTES notes what has passed since, and starts it again.
+# gw_begin starts the clock; gw_took notes what has passed since, and starts it again. AMOUNT is what the
+# step's time grows with, 0 where nothing can be learnt from it.
 gw_begin() { gw_since=$(date +%s%3N); }
-gw_took() { # STEP BYTES
+gw_took() { # STEP BYTES AMOUNT
   local before=$gw_since
   gw_begin
   gw_steps+="$1:$((gw_since - before)):$2 "
+  gw_rates+="+$1 $((gw_since - before)) $3"$'\n'
 }
+
+# gw_keep_rates FILE: adds this run's times to those of earlier ones, which count half each time. Of steps
+# below 1 MiB only those are kept that do not grow.
+gw_keep_rates() (
+  [ -d "$(dirname "$1")" ] || exit 0
+  exec {lock}>"$1.lock"
+  flock -n "$lock" || exit 0
+  { cat "$1" 2>/dev/null || true; printf %s "$gw_rates"; } | awk '
+    NF != 3 || $3 + 0 < 1 { next }
+    sub(/^\+/, "", $1) { if ($3 == 1 || $3 >= 1048576) { ms[$1] = ms[$1] / 2 + $2; of[$1] = of[$1] / 2 + $3 } next }
+    { ms[$1] = $2; of[$1] = $3 }
+    END { for (step in ms) printf "%s %.0f %.2f\n", step, ms[step], of[step] }' | sort >"$1.new" && mv -f "$1.new" "$1"
+)
 
 ${digestLibrary}
 

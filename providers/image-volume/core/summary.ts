@@ -1,3 +1,4 @@
+import { estimateSeconds } from "./rates.ts";
 import { type DesiredVolume, type Observed, type Plan, plan, type Step } from "./plan.ts";
 
 /** What preview shows of a plan; kept in the inputs as `plan`. */
@@ -11,6 +12,8 @@ export interface PlanSummary {
   bytesToFetch?: number;
   /** Bytes of the volume that will get new content, zeroes included. */
   bytesToWrite?: number;
+  /** How long it will take, by what this host has measured of earlier runs; none without such. */
+  estimateSeconds?: number;
   /** What will be done, in order. */
   steps?: Step["kind"][];
   /** What stands in the way at the moment and may be gone when its turn comes. */
@@ -34,8 +37,11 @@ export function buildSummary(
   };
   if (planned.kind === "refusal") return { ...common, obstacle: planned.refusal.reason };
   const { steps } = planned;
+  const imageBytes = observed.cachedBytes ?? desired.image?.bytes ?? 0;
+  const estimate = estimateSeconds(steps, observed.rates, imageBytes);
   return {
     ...common,
+    ...(estimate !== undefined && { estimateSeconds: estimate }),
     bytesToFetch: sum(steps, (step) => (step.kind === "fetchImage" ? step.bytes : 0)),
     bytesToWrite: sum(steps, bytesWritten),
     steps: steps.map((step) => step.kind),

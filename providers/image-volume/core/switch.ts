@@ -1,6 +1,6 @@
 import { quote } from "../../host/core/script.ts";
 import { devicePath, renderVolumeScript } from "../../volume-group/core/commands.ts";
-import { type ApplyArguments, renderExpect } from "./apply.ts";
+import { type ApplyArguments, renderExpect, renderTook } from "./apply.ts";
 import { domainLibrary, renderStartDomains, renderStopDomains } from "./domains.ts";
 import { buildTags, stoppedPrefix, volumeLock } from "./layout.ts";
 import { companions } from "./replace.ts";
@@ -14,7 +14,7 @@ import { scriptLibrary } from "./script-library.ts";
 export function renderSwitch(
   args: Pick<
     ApplyArguments,
-    "commands" | "volumeGroup" | "volumeName" | "steps" | "seen" | "libvirtUri"
+    "commands" | "volumeGroup" | "volumeName" | "steps" | "seen" | "libvirtUri" | "rates"
   >,
 ): string {
   const { commands, volumeGroup, volumeName, steps } = args;
@@ -30,8 +30,9 @@ export function renderSwitch(
     `is() { tags ${quote(`${volumeGroup}/`)}"$1" | grep -qxF -- "$2"; }`,
     ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),
     "gw_begin",
-    ...steps.flatMap((step) => [...renderStep(step, args, id), `gw_took ${step.kind} 0`]),
+    ...steps.flatMap((step) => [...renderStep(step, args, id), renderTook(step, undefined)]),
     'echo "@value steps $gw_steps"',
+    `gw_keep_rates ${quote(args.rates)} || true`,
     "gw_done=1",
   ]);
 }

@@ -4,7 +4,7 @@ import { volumeId } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { Step } from "../core/plan.ts";
 import type { ImageFile } from "../core/populate.ts";
-import { runScript } from "./hosts.ts";
+import { readCacheLayout, runScript } from "./hosts.ts";
 import { progressReporter } from "./progress.ts";
 
 const ensuring = new Map<string, Promise<unknown>>();
@@ -33,7 +33,9 @@ export async function ensureGolden(args: {
     await running;
     return [];
   }
-  const script = renderEnsureGolden({ commands, volumeGroup, pool: golden.pool, image });
+  const script = renderEnsureGolden({
+    ...{ commands, volumeGroup, pool: golden.pool, image, rates: readCacheLayout().rates },
+  });
   const started = runScript(uri, script, {
     subject: { purpose: `make golden volume "${id}"`, digest: image.digest },
     timeoutSeconds: 4 * 3600,

@@ -123,7 +123,8 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
   countFetch(verify ? "hit" : "miss", verify ? 0 : bytes);
   const steps = parseStepOutcomes(values.get("steps"));
   return {
-    ...{ digest, entry: cache.entry(digest, bytes), format, virtualBytes, verify, steps },
+    ...{ digest, entry: cache.entry(digest, bytes), fileBytes: bytes },
+    ...{ format, virtualBytes, verify, steps },
     ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
   };
 }

@@ -24,7 +24,14 @@ import { renderRemove } from "../core/remove.ts";
 import { findCompanions, firstPhase, type Phase } from "../core/replace.ts";
 import { renderSwitch } from "../core/switch.ts";
 import { ensureGolden } from "./golden.ts";
-import { forgetObservation, hostName, localUri, observeHost, runScript } from "./hosts.ts";
+import {
+  forgetObservation,
+  hostName,
+  localUri,
+  observeHost,
+  readCacheLayout,
+  runScript,
+} from "./hosts.ts";
 import {
   type CachedImage,
   ensureEntry,
@@ -202,6 +209,7 @@ async function runPhase(
   const render = kind === "switch" ? renderSwitch : renderApply;
   const script = render({
     ...{ commands, volumeGroup, volumeName, steps, seen, libvirtUri: localUri(uri) },
+    rates: readCacheLayout().rates,
     ...(image && { image }),
   });
   const values = await runScript(uri, script, {

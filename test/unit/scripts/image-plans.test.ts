@@ -38,6 +38,7 @@ const plan = {
   digest: "ab12",
   bytesToFetch: 1024 ** 2,
   bytesToWrite: 2 * 1024 ** 3,
+  estimateSeconds: 2.6,
 };
 
 describe("parseImagePlan", () => {
@@ -59,18 +60,18 @@ describe("renderImagePlans", () => {
 
   it("shows what a volume costs", () => {
     assert.deepEqual(renderImagePlans([base]), [
-      "VOLUME        CHANGE  CACHE  TO FETCH  TO WRITE",
-      "lab/vm1-root  create  miss   1 MiB     2 GiB",
+      "VOLUME        CHANGE  CACHE  TO FETCH  TO WRITE  ABOUT",
+      "lab/vm1-root  create  miss   1 MiB     2 GiB     3 s",
     ]);
   });
 
   it("shows no cost for a volume that stays as it is", () => {
-    assert.match(renderImagePlans([{ ...base, operation: "same" }])[1] ?? "", /same +- +- +-$/);
+    assert.match(renderImagePlans([{ ...base, operation: "same" }])[1] ?? "", /same +- +- +- +-$/);
   });
 
   it("says unknown where a figure is missing, and never 0", () => {
     const unknown: ImagePlan = { volume: "lab/vm1-root", operation: "create", cache: "unknown" };
-    assert.match(renderImagePlans([unknown])[1] ?? "", /unknown +unknown +unknown$/);
+    assert.match(renderImagePlans([unknown])[1] ?? "", /unknown +unknown +unknown +-$/);
   });
 
   it("is silent when there are no volumes", () => {

@@ -22,11 +22,13 @@ const apply = (more: Partial<ApplyArguments> = {}): string =>
     image: {
       digest,
       entry: cache.entry(digest, 100),
+      fileBytes: 100,
       virtualBytes: 2048,
       format: plainQcow2,
       verify: true,
     },
     libvirtUri: "qemu:///system",
+    rates: cache.rates,
     ...more,
   });
 
@@ -97,6 +99,7 @@ describe("renderApply", () => {
     const image = {
       digest,
       entry: cache.entry(digest, 100),
+      fileBytes: 100,
       virtualBytes: 2048,
       format: plainQcow2,
       verify: false,

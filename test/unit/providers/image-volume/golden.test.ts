@@ -16,7 +16,8 @@ const bash = (script: string): { out: string; status: number | null } => {
 describe("renderEnsureGolden", () => {
   const script = renderEnsureGolden({
     ...{ commands: volumeGroupCommands("device-mapper"), volumeGroup: "lab", pool: "pool" },
-    image: { digest, entry, virtualBytes: 2048, format: plainQcow2, verify: true },
+    rates: "/cache/rates",
+    image: { digest, entry, fileBytes: 100, virtualBytes: 2048, format: plainQcow2, verify: true },
   });
 
   it("is bash", () => {

@@ -63,6 +63,7 @@ const probe = (more: Record<string, string> = {}): string =>
     devices: "7:3\tlab/a",
     open: "7:3\t42\tqemu-system-x86\tvm1\n7:3\t43\tdd\t",
     cache: `${digest}.100.image\t100\n${other}.100.image\t99\nsomething\t5\n${other}.part\t7`,
+    rates: "fetchImage 10 20.00\nnonsense",
     free: "123456",
     ...more,
   })
@@ -86,6 +87,7 @@ describe("parseProbe", () => {
     assert.deepEqual(host.volumes.get("lab/b")?.users, []);
     assert.deepEqual(host.groups.get("lab"), { extentBytes: 4194304, freeBytes: 1048576 });
     assert.equal(host.cacheFreeBytes, 123456);
+    assert.deepEqual([...host.rates], [["fetchImage", { milliseconds: 10, amount: 20 }]]);
     assert.equal(host.activation, "loop");
   });
 

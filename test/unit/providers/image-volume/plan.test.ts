@@ -187,7 +187,7 @@ describe("planVolume", () => {
     [
       "refuses where there is no volume group",
       desired,
-      { cacheFreeBytes: 1 },
+      { cacheFreeBytes: 1, rates: new Map() },
       "volume-group-missing",
     ],
     ["refuses what is not ours", desired, observed({ volume: volume({}) }), "volume-not-ours"],

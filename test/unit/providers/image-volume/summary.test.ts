@@ -17,6 +17,7 @@ const desired: DesiredVolume = {
 const observed: Observed = {
   group: { extentBytes: 2 ** 22, freeBytes: 2 ** 34 },
   cacheFreeBytes: 2 ** 34,
+  rates: new Map(),
 };
 
 describe("buildSummary", () => {
