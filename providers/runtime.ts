@@ -3,6 +3,7 @@ import type { Handler, Properties, StackConfig } from "./handler.ts";
 import type { Method } from "./register.js";
 import type { HandlerName } from "./stub.ts";
 import { describeFailure } from "./telemetry/core/settings.ts";
+import { logFailure } from "./telemetry/effects/log.ts";
 import { count, flushTelemetry, inSpan } from "./telemetry/effects/telemetry.ts";
 
 /** Every handler, loaded when it is first needed. */
@@ -50,6 +51,7 @@ async function traced(name: string, method: Method, work: () => unknown): Promis
           ...{ name: "groundwork.failures", unit: "{failure}", value: 1 },
           attributes: { ...attributes, ...describeFailure(error) },
         });
+        logFailure(error, attributes);
         throw error;
       }
     });

@@ -1,3 +1,4 @@
+import { say } from "../telemetry/effects/log.ts";
 import type * as pulumi from "@pulumi/pulumi";
 import {
   checkArgs,
@@ -36,7 +37,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     return { inputs: { ...args, ...old.facts }, failures };
   const facts = await look(args);
   if (facts.acceleratorReason !== "")
-    console.log(
+    say(
       `${args.hypervisorUri}: guests are emulated, for KVM runs none: ${facts.acceleratorReason}`,
     );
   return { inputs: { ...args, ...facts }, failures };

@@ -1,3 +1,4 @@
+import { say } from "../telemetry/effects/log.ts";
 import type * as pulumi from "@pulumi/pulumi";
 import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
 import { parseLibvirtUri } from "../host/core/connection.ts";
@@ -45,7 +46,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     return { inputs: { ...inputs, plan, ...(content && { contentId: content }) }, failures };
   } catch (error) {
     if (!hasCode(error, ...unreachable)) throw error;
-    console.log(`${args.volumeName}: the plan is unknown. ${error.message}`);
+    say(`${args.volumeName}: the plan is unknown. ${error.message}`);
     const plan: PlanSummary = {
       cache: args.image === undefined ? "none" : "unknown",
       ...(args.image?.sha256 !== undefined && { digest: args.image.sha256 }),
@@ -163,7 +164,7 @@ function argumentsOf(properties: Properties): ImageVolumeArguments {
 function sayLostEntry(args: ImageVolumeArguments, before: unknown, now: PlanSummary): void {
   const { cache, digest } = (before ?? {}) as Partial<PlanSummary>;
   if (cache !== "hit" || now.cache !== "miss" || digest !== now.digest) return;
-  console.log(`${args.volumeName}: the host's cache no longer has its image (cache: "miss").`);
+  say(`${args.volumeName}: the host's cache no longer has its image (cache: "miss").`);
 }
 
 /** How the volume really is, which the arguments may leave open. */

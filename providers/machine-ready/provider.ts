@@ -1,3 +1,4 @@
+import { say } from "../telemetry/effects/log.ts";
 import type * as pulumi from "@pulumi/pulumi";
 import * as path from "node:path";
 import { z } from "zod";
@@ -83,7 +84,7 @@ async function ensureReady(inputs: Properties): Promise<Properties> {
     networkNamespace,
     serialLogPath,
     timeoutSeconds,
-    report: (line) => console.log(line),
+    report: say,
   });
   return { ...args, ready: true };
 }

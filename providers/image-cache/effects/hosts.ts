@@ -1,3 +1,4 @@
+import { say } from "../../telemetry/effects/log.ts";
 import { GroundworkError } from "../../errors.ts";
 import type { ImageReference } from "../../image-volume/core/arguments.ts";
 import { hasCode } from "../../image-volume/core/errors.ts";
@@ -29,7 +30,7 @@ async function examineRow(hypervisorUri: string, image: ImageReference): Promise
     return { ...row, ...(await examineImage(hypervisorUri, image)) };
   } catch (error) {
     if (!hasCode(error, ...unreachable)) throw error;
-    console.log(`${row.image}: whether the cache has it is unknown. ${error.message}`);
+    say(`${row.image}: whether the cache has it is unknown. ${error.message}`);
     return { ...row, cache: "unknown", ...(image.sha256 && { digest: image.sha256 }) };
   }
 }

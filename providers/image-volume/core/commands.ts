@@ -59,6 +59,10 @@ export function renderProbe(cache: CacheLayout): string {
   ].join("\n");
 }
 
+function countLookup(result: "hit" | "miss"): string {
+  return `gw_count ${quote(`groundwork_cache_lookups_total{result="${result}"}`)} 1`;
+}
+
 /**
  * A script that makes sure of a cache entry and prints the image's first bytes as
  * `@value header BASE64`; those of what is in it where it is packed, and for a packed raw disk its length
@@ -83,14 +87,17 @@ export function renderEnsureEntry(args: {
     `digest=${digest} bytes=${String(bytes)}`,
     `whole() { [ -f "$entry" ] && [ "$(stat -c %s "$entry")" = "$bytes" ]; }`,
     ...(source === undefined
-      ? ["whole || gw_fail host-changed 'the cache entry is gone'"]
+      ? ["whole || gw_fail host-changed 'the cache entry is gone'", countLookup("hit")]
       : [
           `part=${quote(cache.partial(digest))}`,
           `request=${quote(request)}`,
           fetchLibrary,
           'mkdir -p -m 0750 -- "$cache"',
           `gw_lock ${quote(cache.lock(digest))} 3600 'another run has been fetching the image for an hour'`,
-          "if ! whole; then",
+          "if whole; then",
+          `  ${countLookup("hit")}`,
+          "else",
+          `  ${countLookup("miss")}`,
           "  resumed=$(gw_received); gw_begin",
           "  gw_fetch",
           // What an earlier run had left may be at fault: once more from the start.

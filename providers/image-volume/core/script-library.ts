@@ -1,3 +1,5 @@
+import { metricsLibrary } from "./metrics-library.ts";
+
 /** Hashes a file as every script does. */
 export const digestLibrary = String.raw`
 # gw_digest <FILE: SHA-256. OpenSSL uses the processor's own instructions, which sha256sum often does not.
@@ -14,6 +16,8 @@ gw_digest() {
 export const scriptLibrary = String.raw`
 gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps='' gw_rates=''
 
+${metricsLibrary}
+
 # What the run made is taken back, newest first, unless it came to its end.
 gw_finish() {
   local status=$? i
@@ -22,13 +26,14 @@ gw_finish() {
   if [ -z "$gw_done" ]; then
     for ((i = ${"${#gw_undo[@]}"} - 1; i >= 0; i--)); do eval "${"${gw_undo[i]}"}" || true; done
   fi
+  gw_write_metrics "$status" || true
   for ((i = 0; i < ${"${#gw_scratch[@]}"}; i++)); do rm -f -- "${"${gw_scratch[i]}"}"; done
   exit "$status"
 }
 trap gw_finish EXIT
 trap 'exit 143' TERM INT HUP
 
-gw_fail() { printf '@fail %s %s\n' "$1" "${"${2//$'\\n'/ }"}"; exit 0; }
+gw_fail() { gw_code=$1; printf '@fail %s %s\n' "$1" "${"${2//$'\\n'/ }"}"; exit 0; }
 
 # gw_lock FILE SECONDS WHAT: holds the lock until the script and all it started have ended. The file
 # may have been removed while we waited for it; then the one that is there now is taken.

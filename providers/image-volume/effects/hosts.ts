@@ -1,8 +1,10 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { redact, tail } from "../../errors.ts";
+import { quote } from "../../host/core/script.ts";
 import { type Host, openHost } from "../../host/effects/host.ts";
 import { traceParent } from "../../telemetry/effects/telemetry.ts";
 import { renderProbe } from "../core/commands.ts";
+import { defaultTextfiles } from "../core/metrics-library.ts";
 import { buildFailure, type ScriptSubject } from "../core/failures.ts";
 import { type CacheLayout, cacheLayout, defaultCacheFolder } from "../core/layout.ts";
 import { type HostObservation, parseProbe, parseScriptReport } from "../core/parsers.ts";
@@ -95,7 +97,11 @@ export async function runScript(
   const { host, scripts, converts } = knownHost(uri);
   const { subject, heavy, secrets = [], ...rest } = options;
   const parent = traceParent();
-  const traced = parent === undefined ? script : `export TRACEPARENT=${parent}\n${script}`;
+  const traced = [
+    ...(parent === undefined ? [] : [`export TRACEPARENT=${parent}`]),
+    `gw_textfiles=${quote(process.env["GROUNDWORK_TEXTFILE_DIRECTORY"] ?? defaultTextfiles)}`,
+    script,
+  ].join("\n");
   const run = (): Promise<string> =>
     host.run(traced, { ...rest, secrets, purpose: subject.purpose });
   const report = parseScriptReport(await (heavy === true ? converts(run) : scripts(run)));

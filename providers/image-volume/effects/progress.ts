@@ -1,3 +1,4 @@
+import { say } from "../../telemetry/effects/log.ts";
 import { formatBytes } from "../core/errors.ts";
 import { parseProgress } from "../core/parsers.ts";
 
@@ -20,7 +21,7 @@ export function onProgress(told: (event: ProgressEvent) => void): void {
 export function progressReporter(
   volume: string,
   totals: { fetch?: number; zero?: number },
-  say: (line: string) => void = console.log,
+  tell: (line: string) => void = say,
   now: () => number = Date.now,
 ): (line: string) => void {
   let saidAt = 0;
@@ -34,13 +35,13 @@ export function progressReporter(
     const at = now();
     if (at - saidAt < 1900) return;
     saidAt = at;
-    if (kind === "convert") say(`${volume}: writing the image, ${value.toFixed(0)} %`);
-    if (kind === "zero") say(`${volume}: zeroing, ${formatBytes(value)}${of(total)}`);
-    if (kind === "stop") say(`${volume}: waiting for its domain to shut down, ${String(value)} s`);
+    if (kind === "convert") tell(`${volume}: writing the image, ${value.toFixed(0)} %`);
+    if (kind === "zero") tell(`${volume}: zeroing, ${formatBytes(value)}${of(total)}`);
+    if (kind === "stop") tell(`${volume}: waiting for its domain to shut down, ${String(value)} s`);
     if (kind !== "fetch") return;
     const seconds = last === undefined ? 0 : (at - last.at) / 1000;
     const rate = last === undefined ? "" : `, ${formatBytes((value - last.bytes) / seconds)}/s`;
-    say(`${volume}: fetching the image, ${formatBytes(value)}${of(total)}${rate}`);
+    tell(`${volume}: fetching the image, ${formatBytes(value)}${of(total)}${rate}`);
     last = { at, bytes: value };
   };
 }

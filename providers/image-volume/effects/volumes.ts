@@ -1,5 +1,6 @@
+import { say } from "../../telemetry/effects/log.ts";
 import type { GroundworkError } from "../../errors.ts";
-import { inSpan } from "../../telemetry/effects/telemetry.ts";
+import { inSpan, recordSpan } from "../../telemetry/effects/telemetry.ts";
 import { type Activation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
 import { renderApply } from "../core/apply.ts";
@@ -157,7 +158,7 @@ export async function ensureVolume(
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
       if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
-      console.log(`${args.volumeName}: ${error.message}`);
+      say(`${args.volumeName}: ${error.message}`);
     } finally {
       forgetObservation(args.hypervisorUri);
     }
@@ -224,13 +225,27 @@ async function runPhase(
   });
   const forced = values.get("forced");
   if (forced !== undefined)
-    console.log(`${volumeName}: domain "${forced}" did not shut down and was switched off.`);
+    say(`${volumeName}: domain "${forced}" did not shut down and was switched off.`);
   const domain = values.get("unresized");
   if (domain !== undefined)
-    console.log(
+    say(
       `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
     );
-  return [...made, ...parseStepOutcomes(values.get("steps"))];
+  const done = parseStepOutcomes(values.get("steps"));
+  recordSteps(done, image?.verify ?? false);
+  return [...made, ...done];
+}
+
+/** Tells telemetry of steps that a script has just carried out, one after the other. */
+function recordSteps(done: readonly StepOutcome[], verified: boolean): void {
+  let endedAt = Date.now();
+  for (const { step, seconds, bytes } of [...done].reverse()) {
+    const startedAt = endedAt - seconds * 1000;
+    const attributes = { "groundwork.bytes": bytes };
+    recordSpan({ name: step, startedAt, endedAt, attributes });
+    if (step === "populateVolume" && verified) recordSpan({ name: "verify", startedAt, endedAt });
+    endedAt = startedAt;
+  }
 }
 
 /** The volume as it is, or `undefined` when there is none. Shares a look of the last seconds. */
@@ -300,5 +315,5 @@ async function runRemove(args: {
     forgetObservation(uri);
   });
   if (values.has("undiscarded"))
-    console.log(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
+    say(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
 }

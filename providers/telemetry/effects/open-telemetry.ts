@@ -14,7 +14,7 @@ import { detectResourcesSync, envDetectorSync, Resource } from "@opentelemetry/r
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 import { BasicTracerProvider, BatchSpanProcessor } from "@opentelemetry/sdk-trace-base";
 import { describeFailure, failureMessage, wantsSignal } from "../core/settings.ts";
-import type { Count, Telemetry } from "./telemetry.ts";
+import type { Count, PastSpan, Telemetry } from "./telemetry.ts";
 
 /** How long the end of a call waits for what it has to tell. */
 const flushMilliseconds = 1000;
@@ -85,6 +85,11 @@ export function startTelemetry(env: NodeJS.ProcessEnv = process.env): Telemetry 
       const counter = counters.get(name) ?? meter.createCounter(name, { unit });
       counters.set(name, counter);
       counter.add(value, attributes);
+    },
+    recordSpan({ name, startedAt, endedAt, attributes = {} }: PastSpan) {
+      tracer.startSpan(name, { attributes, startTime: startedAt }, around()).end(endedAt);
+      const seconds = (endedAt - startedAt) / 1000;
+      durations.record(seconds, { "groundwork.step": name, "groundwork.outcome": "done" });
     },
     traceParent() {
       const carrier: Record<string, string> = {};

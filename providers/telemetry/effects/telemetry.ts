@@ -15,10 +15,20 @@ export interface Count {
   attributes?: Attributes;
 }
 
+/** Work that is over, such as a step of a script. */
+export interface PastSpan {
+  name: string;
+  /** In milliseconds since 1970. */
+  startedAt: number;
+  endedAt: number;
+  attributes?: Attributes;
+}
+
 /** What stands behind the functions of this module once OpenTelemetry is loaded. */
 export interface Telemetry {
   inSpan<T>(name: string, attributes: Attributes, work: (span: Span) => Promise<T>): Promise<T>;
   count(count: Count): void;
+  recordSpan(span: PastSpan): void;
   /** `TRACEPARENT` of the span at work. */
   traceParent(): string | undefined;
   /** Sends what is waiting; never fails, and gives up after some seconds. */
@@ -53,6 +63,11 @@ export async function inSpan<T>(
 /** Adds something up, if telemetry is on. Belongs within `inSpan`. */
 export function count(what: Count): void {
   loaded?.count(what);
+}
+
+/** Tells of work that is over, if telemetry is on, as a child of the span around it. Belongs within `inSpan`. */
+export function recordSpan(span: PastSpan): void {
+  loaded?.recordSpan(span);
 }
 
 /** `TRACEPARENT` for what the work at hand starts elsewhere. */
