@@ -61,6 +61,10 @@ export interface VirtualMachineArgs {
     image: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>>;
     /** Another number, as another digest, writes the image anew; seed and domain are replaced. */
     generation: number;
+    /** Whether it is written onto the volume or beside it, while the machine runs. */
+    strategy: "inPlace" | "replace";
+    /** Keeps what the volume was before, to come back to. */
+    keepPrevious: boolean;
     /** Lets the machine be stopped for that. */
     allowStop: boolean;
     /** How long it may take to shut down before it is switched off. */

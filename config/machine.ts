@@ -98,6 +98,18 @@ export const machine = z
           "Another number writes the image anew; what was on the volume is lost.",
           1,
         ).default(0),
+        strategy: z
+          .enum(["inPlace", "replace"])
+          .default("inPlace")
+          .meta({
+            description:
+              "Where a new image is written: onto the volume with the machine off, or beside it while the machine runs.",
+            examples: ["replace"],
+          }),
+        keepPrevious: flag(
+          false,
+          "Keep what the volume was before, to bring it back when its image and generation are asked for again.",
+        ),
         allowStop: flag(
           false,
           "Stop the machine where its image or generation changed; otherwise that is refused.",
