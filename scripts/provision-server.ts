@@ -52,9 +52,10 @@ async function provisionServer(options: Options): Promise<void> {
   const { address, port: bound } = server.address() as AddressInfo;
   const shown = address.includes(":") ? `[${address}]` : address;
   process.stdout.write(`listening on http://${shown}:${String(bound)}\n`);
-  const signal = await Promise.race(
-    ["SIGTERM", "SIGINT"].map((name) => once(process, name).then(() => name)),
-  );
+  const signal = await new Promise<string>((resolve) => {
+    // Listening on: the library that ends child processes with us would else end us at once.
+    for (const name of ["SIGTERM", "SIGINT"]) process.on(name, resolve);
+  });
   process.stdout.write(`${signal}: ending; jobs that have not ended go on with the next start\n`);
   server.close();
   await queue.stop();

@@ -72,7 +72,10 @@ export function applyReport(job: Job, report: Report, now: string): Job {
         ...next,
         status: "completed",
         imagePath: report.imagePath,
-        ...(job.progress && { progress: { ...job.progress, stage: "finalizing", percent: 100 } }),
+        progress: {
+          ...(job.progress ?? { bytes_processed: 0, bytes_total: 0 }),
+          ...{ stage: "finalizing", percent: 100 },
+        },
       };
     case "failed":
       return { ...next, status: "failed", error: report.error };

@@ -148,6 +148,8 @@ describe("a lab in an update", () => {
         generation: 0,
         allowStop: false,
         shutdownTimeoutSeconds: 120,
+        strategy: "inPlace",
+        keepPrevious: false,
         startAgain: false,
         wipe: "zero",
         owner: "groundwork/lab",

@@ -5,6 +5,8 @@ import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
 import { type ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 
+const large = { maxBuffer: 2 ** 30 };
+
 describe("an image volume and the formats of images", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
@@ -33,15 +35,16 @@ describe("an image volume and the formats of images", function () {
 
   it("#25 leaves no byte of a former owner where a packed raw disk has zeroes", async () => {
     const image = await lab.image({ raw: true, pack: "zst", dataMiB: 2 });
-    const made = await lab.create(lab.args(undefined));
+    const args = lab.args(undefined);
+    const made = await lab.create(args);
     execFileSync("bash", [
       "-c",
       `tr '\\0' '\\252' </dev/zero | dd of="$1" bs=1M 2>/dev/null || true`,
       "bash",
       lab.device(made),
     ]);
-    const args = { ...made.inputs, ...lab.args(image), volumeName: made.inputs["volumeName"] };
-    lab.assertContent(lab.device(await lab.update(made, args)), image);
+    const { image: object } = lab.args(image);
+    lab.assertContent(lab.device(await lab.update(made, { ...args, image: object })), image);
   });
 
   it("writes a raw disk that is no whole number of sectors, with zeroes behind it", async () => {
@@ -49,7 +52,7 @@ describe("an image volume and the formats of images", function () {
     execFileSync("bash", ["-c", 'head -c 3000001 /dev/urandom >"$1"', "bash", raw]);
     for (const pack of ["cat", "gzip", "zstd"] as const) {
       const key = `odd.raw${{ cat: "", gzip: ".gz", zstd: ".zst" }[pack]}`;
-      const content = execFileSync(pack, pack === "cat" ? [raw] : ["-c", "-q", raw]);
+      const content = execFileSync(pack, pack === "cat" ? [raw] : ["-c", "-q", raw], large);
       await lab.upload(key, content);
       const made = await lab.create(lab.args({ key, format: "raw" }));
       execFileSync("cmp", ["-n", "3000001", raw, lab.device(made)]);
@@ -59,7 +62,7 @@ describe("an image volume and the formats of images", function () {
 
   it("writes a zstd stream that does not tell its length", async () => {
     const image = await lab.image({ raw: true });
-    const content = execFileSync("bash", ["-c", 'zstd -q <"$1"', "bash", image.raw]);
+    const content = execFileSync("bash", ["-c", 'zstd -q <"$1"', "bash", image.raw], large);
     await lab.upload("stream.raw.zst", content);
     const made = await lab.create(lab.args({ key: "stream.raw.zst", format: "raw" }));
     lab.assertContent(lab.device(made), image);
@@ -84,9 +87,9 @@ describe("an image volume and the formats of images", function () {
       "bad-image",
       /declared raw and is a qcow2/,
     );
-    await lab.upload("inner.qcow2.gz", execFileSync("gzip", ["-c", image.raw]));
+    await lab.upload("inner.qcow2.gz", execFileSync("gzip", ["-c", image.raw], large));
     await rejects(lab.create(lab.args({ key: "inner.qcow2.gz" })), "bad-image", /is not qcow2/);
-    await lab.upload("inner.raw.gz", execFileSync("gzip", ["-c", image.file]));
+    await lab.upload("inner.raw.gz", execFileSync("gzip", ["-c", image.file], large));
     await rejects(
       lab.create(lab.args({ key: "inner.raw.gz", format: "raw" })),
       "bad-image",

@@ -1,8 +1,11 @@
 import * as assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { execa } from "execa";
+import { once } from "node:events";
 import * as fs from "node:fs";
+import * as http from "node:http";
 import * as path from "node:path";
+import { json } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { StatusResponse } from "../../server/core/schemas.ts";
 import { type ImageVolumeLab, isFetch, type TestImage } from "../support/image-volume-lab.ts";
@@ -20,7 +23,7 @@ interface Answer {
 
 function launch(args: readonly string[]) {
   const [file, line] = tied("node", ["--import=tsx/esm", program, "--port", "0", ...args]);
-  return execa(file, line, { cwd: checkout, reject: false, all: true });
+  return execa(file, line, { cwd: checkout, reject: false, all: true, forceKillAfterDelay: false });
 }
 
 /** The server in a process of its own. */
@@ -65,12 +68,14 @@ class Server {
     body?: unknown,
     headers: Record<string, string> = {},
   ): Promise<Answer> {
-    const answer = await fetch(`${this.url}${at}`, {
-      method,
+    // Each over a connection of its own: the server may close an idle one just before it is used.
+    const sent = http.request(`${this.url}${at}`, {
+      ...{ method, agent: false },
       headers: { "Content-Type": "application/json", ...headers },
-      ...(body !== undefined && { body: JSON.stringify(body) }),
     });
-    return { status: answer.status, body: (await answer.json()) as Record<string, unknown> };
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
+    const [answer] = (await once(sent, "response")) as [http.IncomingMessage];
+    return { status: answer.statusCode ?? 0, body: (await json(answer)) as Answer["body"] };
   }
 
   async start(body: unknown): Promise<string> {

@@ -31,6 +31,7 @@ const image = z.strictObject({
   endpoint: z
     .url({ protocol: /^https?$/, error: "must be a URL such as http://127.0.0.1:9000" })
     .refine((text) => {
+      if (!URL.canParse(text)) return true; // said already
       const { pathname, search, username, hash } = new URL(text);
       return pathname === "/" && search + username + hash === "";
     }, "must have no path, query or user name"),

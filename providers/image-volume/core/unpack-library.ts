@@ -31,7 +31,7 @@ gw_write_disk() {
   { LC_ALL=C dd of="$1" bs=1M iflag=fullblock oflag=direct conv="notrunc${"${3:+,$3}"}" status=progress 2>&1 || echo '@failed'; } |
     while IFS= read -r -d $'\r' text || [ -n "$text" ]; do
       [[ $text != *@failed* ]] || written=-1
-      [ "$written" -lt 0 ] || [[ ! $text =~ ([0-9]+)\ bytes[^$'\n']*$ ]] || written=${"${BASH_REMATCH[1]}"}
+      [ "$written" -lt 0 ] || [[ ! $text =~ (^|.*[^0-9])([0-9]+)\ bytes ]] || written=${"${BASH_REMATCH[2]}"}
       [ $((SECONDS - said)) -ge 2 ] || continue
       said=$SECONDS
       echo "@progress convert $((written * 100 / $2))"

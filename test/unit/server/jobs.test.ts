@@ -56,6 +56,7 @@ describe("jobs of the provision server", () => {
     const done = applyReport(found, { kind: "completed", imagePath: "/cache/x" }, later);
     assert.deepEqual(describeJob(done), {
       ...{ job_id: done.id, status: "completed", cache_hit: true, image_path: "/cache/x" },
+      progress: { ...{ stage: "finalizing", percent: 100 }, bytes_processed: 0, bytes_total: 0 },
       ...{ created_at: job(1).createdAt, updated_at: later },
     });
     const failed = applyReport(found, { kind: "failed", error: "why" }, later);
