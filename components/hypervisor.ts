@@ -15,6 +15,8 @@ export interface HypervisorArgs {
   uri: string;
   /** The LVM volume group for machines' volumes, which must exist. */
   volumeGroup: string;
+  /** How its image cache keeps images: as they came, or with a copy that decodes faster. */
+  cache: { encoding: "asIs" | "zstd" };
   /** `auto`: KVM where a guest really runs with it, else emulation. */
   accelerator: "auto" | "kvm" | "qemu";
   /** The pool for seeds; name and path have defaults. A change replaces pool, seeds and domains. */
@@ -33,6 +35,7 @@ export interface HypervisorArgs {
 export class Hypervisor extends pulumi.ComponentResource {
   readonly uri: string;
   readonly volumeGroup: string;
+  readonly cacheEncoding: "asIs" | "zstd";
   readonly placement: Placement;
   /** For every libvirt resource on this host. */
   readonly provider: libvirt.Provider;
@@ -45,6 +48,7 @@ export class Hypervisor extends pulumi.ComponentResource {
     super("groundwork:index:Hypervisor", name, {}, opts);
     this.uri = args.uri;
     this.volumeGroup = args.volumeGroup;
+    this.cacheEncoding = args.cache.encoding;
     this.placement = planPlacement({ stack: pulumi.getStack(), hypervisor: name, ...args });
 
     const facts = new HostFacts(

@@ -149,6 +149,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         {
           hypervisorUri: hypervisor.uri,
           volumeGroup: volumeGroup ?? hypervisor.volumeGroup,
+          cacheEncoding: hypervisor.cacheEncoding,
           volumeName: `${name}-${suffix}`,
           owner,
           ...(provisioning !== undefined && { provisioning }),

@@ -42,6 +42,12 @@ export interface ImageVolumeArgs {
   /** Another number writes the content anew, all that was on the volume being lost. Default 0. */
   generation?: pulumi.Input<number>;
   /**
+   * How the host's cache keeps the image. `asIs`, the default: as it came. `zstd`: once a volume is
+   * written from a qcow2 that is compressed with zlib, the host makes a copy in the background that
+   * decodes in half the time, for the volumes after it.
+   */
+  cacheEncoding?: pulumi.Input<"asIs" | "zstd">;
+  /**
    * Where new content is written. `inPlace`, the default: onto the volume, which nobody may use
    * meanwhile. `replace`: onto `<volume>.next` while the volume is in use, which then takes its place;
    * this needs its size once more in the volume group.

@@ -67,7 +67,7 @@ export const cacheResponse = z
     files: z.array(
       z.object({
         digest: z.string(),
-        state: z.enum(["whole", "truncated", "corrupt", "partial"]),
+        state: z.enum(["whole", "encoded", "truncated", "corrupt", "partial"]),
         bytes: z.int(),
         used_at: z.iso.datetime(),
         in_use: z.boolean(),

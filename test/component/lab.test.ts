@@ -149,6 +149,7 @@ describe("a lab in an update", () => {
         allowStop: false,
         shutdownTimeoutSeconds: 120,
         strategy: "inPlace",
+        cacheEncoding: "zstd",
         keepPrevious: false,
         startAgain: false,
         wipe: "zero",

@@ -25,7 +25,7 @@ export interface EvictionPlan {
 
 /**
  * Chooses what goes, so that the limits are kept: first what no run can use (set aside, cut short,
- * interrupted), then entries, the longest unused first. What is in use stays.
+ * interrupted), then copies of entries, then entries, the longest unused first. What is in use stays.
  */
 export function planEviction(
   files: readonly CacheFile[],
@@ -42,8 +42,7 @@ export function planEviction(
   const candidates = files
     .filter(({ inUse }) => !inUse)
     .toSorted(
-      (one, other) =>
-        Number(isEntry(one)) - Number(isEntry(other)) || one.usedAtSeconds - other.usedAtSeconds,
+      (one, other) => rankOf(one) - rankOf(other) || one.usedAtSeconds - other.usedAtSeconds,
     );
   const evictWhere = (reason: EvictionReason, goes: (file: CacheFile) => boolean): void => {
     for (const file of candidates) if (!reasons.has(file) && goes(file)) reasons.set(file, reason);
@@ -57,6 +56,11 @@ export function planEviction(
     excessBytes: excessBytes(),
     excessEntries: excessEntries(),
   };
+}
+
+/** How dear a file is: it must be fetched again, it can be made again, it is of no use. */
+function rankOf({ state }: CacheFile): number {
+  return state === "whole" ? 2 : state === "encoded" ? 1 : 0;
 }
 
 function isEntry({ state }: CacheFile): boolean {

@@ -9,10 +9,12 @@ export interface CacheFile {
   digest: string;
   /**
    * `whole`: an entry of the length that its name tells · `truncated`: an entry of another length,
-   * never used · `corrupt`: an entry set aside because its content had changed · `partial`: what a
+   * never used · `encoded`: a copy of an entry that decodes faster · `corrupt`: an entry set aside because its content had changed · `partial`: what a
    * fetch has brought so far.
    */
-  state: "whole" | "truncated" | "corrupt" | "partial";
+  state: "whole" | "encoded" | "truncated" | "corrupt" | "partial";
+  /** The digest that its own content must have; absent where that is not known. */
+  contentDigest?: string;
   /** What it takes on the host's disk, as its length. */
   bytes: number;
   /** When a run used it last, or wrote to it; seconds since 1970 by the host's clock. */
@@ -53,10 +55,14 @@ export function parseListing(printed: string, hostName: string): CacheListing {
     const named = kind === "file" ? parseCacheName(name) : undefined;
     if (named === undefined || named.kind === "lock" || !/^[0-9]{1,15}$/.test(bytes)) return [];
     const { digest } = named;
-    const cut = named.kind === "entry" && String(named.bytes) !== bytes;
+    const cut = "bytes" in named && String(named.bytes) !== bytes;
+    const whole = named.kind === "entry" ? "whole" : named.kind;
+    const content =
+      named.kind === "entry" ? digest : named.kind === "encoded" ? named.own : undefined;
     const file: CacheFile = {
       ...{ name, digest, bytes: Number(bytes), usedAtSeconds: Math.floor(Number(time)) },
-      state: named.kind === "entry" ? (cut ? "truncated" : "whole") : named.kind,
+      ...(content !== undefined && { contentDigest: content }),
+      state: cut ? "truncated" : whole,
       inUse: busy.has(name) || busy.has(`${digest}.lock`),
     };
     return [file];

@@ -33,7 +33,7 @@ find "$cache" -maxdepth 1 -type f -printf 'file\t%f\t%s\t%T@\n'
 for file in "$cache"/*.lock; do
   ! is_held "$file" -s || printf 'busy\t%s\n' "$(basename "$file")"
 done
-for file in "$cache"/*.image; do
+for file in "$cache"/*.image "$cache"/*.zstd; do
   ! is_held "$file" -x || printf 'busy\t%s\n' "$(basename "$file")"
 done
 `.trim();
@@ -45,25 +45,31 @@ done
  */
 export function renderVerify(
   cache: CacheLayout,
-  files: readonly Pick<CacheFile, "name" | "digest">[],
+  files: readonly Pick<CacheFile, "name" | "contentDigest" | "bytes" | "state">[],
 ): string {
-  const calls = files.map(({ name, digest }) => `verify ${quote(name)} ${digest}`);
+  const calls = files.map(
+    ({ name, contentDigest = "", bytes, state }) =>
+      `verify ${quote(name)} ${contentDigest} ${state === "truncated" ? "cut" : String(bytes)}`,
+  );
   return [...begin(cache), digestLibrary, verifying, ...calls, ""].join("\n");
 }
 
 const verifying = String.raw`
-verify() ( # NAME DIGEST
+verify() ( # NAME DIGEST BYTES
   renice -n 19 -p "$BASHPID" >/dev/null
   result() { printf 'verified\t%s\t%s\n' "$name" "$1"; exit 0; }
-  name=$1 entry=$cache/$1 bytes=${"${1#*.}"}
+  name=$1 entry=$cache/$1
   [ -f "$entry" ] || result gone
   exec 9<"$entry"
   flock -w 60 -s 9 || result busy
-  if [ "$(stat -c %s -- "$entry")" = "${"${bytes%%.*}"}" ]; then
+  if [ "$(stat -c %s -- "$entry")" = "$3" ]; then
     [ "$(gw_digest <&9)" != "$2" ] || result ok
   fi
   flock -n -x 9 || result corrupt-in-use
-  [ ! /dev/fd/9 -ef "$entry" ] || mv -fT -- "$entry" "$entry${corruptSuffix}"
+  [ ! /dev/fd/9 -ef "$entry" ] || case "$entry" in
+  *.zstd) rm -f -- "$entry" ;; # a copy, made again from its entry
+  *) mv -fT -- "$entry" "$entry${corruptSuffix}" ;;
+  esac
   result corrupt
 )
 `.trim();

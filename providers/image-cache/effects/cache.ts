@@ -55,7 +55,7 @@ export async function verifyCache(
   const { files } = await readListing(uri);
   const entries = files.filter(
     ({ state, digest }) =>
-      (state === "whole" || state === "truncated") && digests?.includes(digest) !== false,
+      ["whole", "encoded", "truncated"].includes(state) && digests?.includes(digest) !== false,
   );
   const results = await runOnFiles(uri, entries, renderVerify, "verify the cache");
   return entries.map((file) => ({

@@ -13,6 +13,7 @@ import { type ImageFile, renderCountBlocks, renderPopulate } from "./populate.ts
 import { amountOf } from "./rates.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { thinLibrary } from "./thin-library.ts";
+import { renderTranscodeLater } from "./transcode.ts";
 import { unpackLibrary } from "./unpack-library.ts";
 
 export interface ApplyArguments {
@@ -57,6 +58,7 @@ export function renderApply(args: ApplyArguments): string {
     ...lines,
     'echo "@value steps $gw_steps"',
     `gw_keep_rates ${quote(args.rates)} || true`,
+    ...(args.image?.transcode === true ? [renderTranscodeLater(args.image)] : []),
     "gw_done=1",
   ]);
 }

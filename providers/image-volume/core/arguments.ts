@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { diskFormats } from "./image-format.ts";
+import { encodings } from "./transcode.ts";
 import { isDigest, ownerPattern } from "./layout.ts";
 import { provisionings } from "./thin.ts";
 
@@ -70,6 +71,7 @@ export const argumentsSchema = z.strictObject({
   owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
   adopt: z.boolean().optional(),
   wipe: z.enum(wipes).optional(),
+  cacheEncoding: z.enum(encodings).optional(),
   strategy: z.enum(["inPlace", "replace"]).optional(),
   keepPrevious: z.boolean().optional(),
   generation: z.int().min(0).max(999_999_999).optional(),

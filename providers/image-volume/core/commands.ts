@@ -112,6 +112,12 @@ export function renderEnsureEntry(args: {
         ]),
     // Its time says when it was last used, which is what eviction goes by.
     'gw_use "$entry"; touch -c -- "$entry"',
+    // A copy of it serves better, if there is one.
+    'for encoded in "$cache/$digest".*.zstd; do',
+    "  size=${encoded%.zstd} size=${size##*.}",
+    '  [ -f "$encoded" ] && [ "$(stat -c %s -- "$encoded")" = "$size" ] || continue',
+    '  entry=$encoded; touch -c -- "$entry"; echo "@value encoded ${entry##*/}"',
+    "done",
     ...renderHead(format),
     "gw_done=1",
     "",

@@ -35,7 +35,7 @@ export type HostOf = (uri: string) => string;
  * - `generation`: writes the content anew in place
  * - `wipe`: recorded, for the removal reads it from the state
  * - `keepPrevious`: what is kept goes once it is false
- * - `adopt`, `allowStop`, `shutdownTimeoutSeconds`, `startAgain`, `strategy`, `plan`: ignored
+ * - `adopt`, `allowStop`, `shutdownTimeoutSeconds`, `startAgain`, `strategy`, `cacheEncoding`, `plan`: ignored
  *
  * @param olds the outputs of the last run or refresh, with the `digest` that is on the volume, and
  *   the `foreignOwner` that a refresh found on it instead of ours

@@ -8,6 +8,7 @@ export type ImageVolumeCode =
   | "bad-probe-output"
   | "bad-sidecar"
   | "bad-volume-id"
+  | "cache-copy-corrupt"
   | "cache-disk-full"
   | "cache-entry-corrupt"
   | "digest-mismatch"

@@ -32,6 +32,12 @@ export function buildFailure(
         `${start} the cached ${image} had changed: its digest is ${detail} and should be ${subject.digest ?? ""}. The entry is set aside as *.corrupt.`,
         { next: "Run the same command again, and check that host's disk." },
       );
+    case "cache-copy-corrupt":
+      return imageError(
+        failure.code,
+        `${start} the copy of the cached ${image} had changed: its digest is ${detail}. It is removed, and the entry itself is used.`,
+        { next: "Run the same command again, and check that host's disk." },
+      );
     case "image-changed":
       return imageError(
         failure.code,

@@ -34,6 +34,10 @@ export interface CacheLayout {
   partial(digest: string): string;
   /** Held while one run fetches the digest, so that the others wait and then find it. */
   lock(digest: string): string;
+  /** The file into which the copy of an entry is written that decodes faster. */
+  encodingDraft(digest: string): string;
+  /** Held while that is done. */
+  encodingLock(digest: string): string;
   /** What this host has measured of the steps of earlier runs. */
   readonly rates: string;
 }
@@ -50,6 +54,8 @@ export function cacheLayout(folder: string): CacheLayout {
     entry: (digest, bytes) => `${folder}/${entryName(digest, bytes)}`,
     partial: (digest) => `${folder}/${checkedDigest(digest)}.part`,
     lock: (digest) => `${folder}/${checkedDigest(digest)}.lock`,
+    encodingDraft: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd`,
+    encodingLock: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd.lock`,
     rates: `${folder}/rates`,
   };
 }
@@ -65,15 +71,20 @@ export function parseEntryName(name: string): { digest: string; bytes: number } 
   return Number.isSafeInteger(Number(bytes)) ? { digest, bytes: Number(bytes) } : undefined;
 }
 
-/** What a file in the cache is, by its name. */
+/** What a file in the cache is, by its name. `encoded`: a copy of an entry, with a digest of its own. */
 export type CacheName =
   | { kind: "entry"; digest: string; bytes: number }
+  | { kind: "encoded"; digest: string; bytes: number; own: string }
   | { kind: "corrupt" | "partial" | "lock"; digest: string };
 
 /** Reads the name of any file in the cache; `undefined` for one that is not ours. */
 export function parseCacheName(name: string): CacheName | undefined {
   const entry = parseEntryName(name);
   if (entry !== undefined) return { kind: "entry", ...entry };
+  const [, of, own, length] =
+    /^([0-9a-f]{64})\.([0-9a-f]{64})\.([1-9][0-9]{0,14})\.zstd$/.exec(name) ?? [];
+  if (of !== undefined && own !== undefined)
+    return { kind: "encoded", digest: of, own, bytes: Number(length) };
   const setAside = name.endsWith(corruptSuffix)
     ? parseEntryName(name.slice(0, -corruptSuffix.length))
     : undefined;

@@ -6,7 +6,12 @@ import { corruptSuffix } from "./layout.ts";
 /** An image in a host's cache. */
 export interface ImageFile {
   digest: string;
+  /** The file to read: the cache entry, or a copy of it that decodes faster. */
   entry: string;
+  /** The digest of that file's content. */
+  contentDigest: string;
+  /** Whether the host is to make such a copy once the volume is written. */
+  transcode: boolean;
   /** The length of that file. */
   fileBytes: number;
   format: ImageFormat;
@@ -48,9 +53,14 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
     ...(image.verify
       ? [
           'read -r digest <&"$sum" || true',
-          `if [ "$digest" != ${image.digest} ]; then`,
-          `  mv -fT -- ${entry} ${quote(`${image.entry}${corruptSuffix}`)}`,
-          '  gw_fail cache-entry-corrupt "$digest"',
+          `if [ "$digest" != ${image.contentDigest} ]; then`,
+          // A copy is made again from its entry.
+          ...(image.contentDigest === image.digest
+            ? [
+                `  mv -fT -- ${entry} ${quote(`${image.entry}${corruptSuffix}`)}`,
+                '  gw_fail cache-entry-corrupt "$digest"',
+              ]
+            : [`  rm -f -- ${entry}`, '  gw_fail cache-copy-corrupt "$digest"']),
           "fi",
         ]
       : []),

@@ -3,8 +3,11 @@ import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
 import { checkDisk, formatOf, checkImage } from "../core/image-format.ts";
+import { parseCacheName } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { ImageFile } from "../core/populate.ts";
+import { parseQcow2Header } from "../core/qcow2.ts";
+import type { Encoding } from "../core/transcode.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {
   describeImage,
@@ -80,6 +83,8 @@ export function ensureEntry(args: {
   image: ImageReference;
   digest: string;
   cachedBytes?: number;
+  /** How the host keeps its entries; default as they came. */
+  encoding?: Encoding;
   /** For progress lines. */
   volumeName: string;
 }): Promise<CachedImage> {
@@ -118,12 +123,24 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
   const unpacked = Number(values.get("unpacked") ?? Number.MAX_SAFE_INTEGER);
   const packed = format.packing !== "none";
   const name = `image ${describeImage(image)}`;
-  const virtualBytes = checkDisk(header, packed ? unpacked : bytes, format.disk, name);
-  const verify = values.get("fetched") !== "yes";
-  countFetch(verify ? "hit" : "miss", verify ? 0 : bytes);
+  const encoded = parseCacheName(values.get("encoded") ?? "");
+  const file =
+    encoded?.kind === "encoded" && encoded.digest === digest
+      ? { entry: `${cache.folder}/${values.get("encoded") ?? ""}`, ...encoded }
+      : { entry: cache.entry(digest, bytes), own: digest, bytes };
+  const fileBytes = packed ? unpacked : file.bytes;
+  const virtualBytes = checkDisk(header, fileBytes, format.disk, name);
+  const isZlib =
+    format.disk === "qcow2" &&
+    !packed &&
+    parseQcow2Header(header, fileBytes, name).compression === "zlib";
+  const fetched = values.get("fetched") === "yes";
+  const verify = !fetched || file.own !== digest;
+  countFetch(fetched ? "miss" : "hit", fetched ? bytes : 0);
   const steps = parseStepOutcomes(values.get("steps"));
   return {
-    ...{ digest, entry: cache.entry(digest, bytes), fileBytes: bytes },
+    ...{ digest, entry: file.entry, contentDigest: file.own, fileBytes: file.bytes },
+    transcode: isZlib && args.encoding === "zstd",
     ...{ format, virtualBytes, verify, steps },
     ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
   };

@@ -157,7 +157,11 @@ export async function ensureVolume(
         (await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined))) ?? outcome;
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
-      if (attempt >= 3 || !hasCode(error, "host-changed", "cache-entry-corrupt")) throw error;
+      if (
+        attempt >= 3 ||
+        !hasCode(error, "host-changed", "cache-entry-corrupt", "cache-copy-corrupt")
+      )
+        throw error;
       say(`${args.volumeName}: ${error.message}`);
     } finally {
       forgetObservation(args.hypervisorUri);
@@ -178,6 +182,7 @@ async function applyPlan(
     image = await ensureEntry({
       ...{ uri: args.hypervisorUri, image: args.image, volumeName: args.volumeName },
       digest: desired.image.digest,
+      ...(args.cacheEncoding && { encoding: args.cacheEncoding }),
       ...(observed.cachedBytes !== undefined && { cachedBytes: observed.cachedBytes }),
     });
     const { digest, virtualBytes } = image;

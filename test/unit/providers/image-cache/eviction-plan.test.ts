@@ -17,7 +17,7 @@ const file = (name: string, more: Partial<CacheFile> = {}): CacheFile => ({
 const files: fc.Arbitrary<CacheFile[]> = fc
   .array(
     fc.record({
-      state: fc.constantFrom("whole", "truncated", "corrupt", "partial"),
+      state: fc.constantFrom("whole", "encoded", "truncated", "corrupt", "partial"),
       bytes: fc.nat({ max: 1000 }),
       usedAtSeconds: fc.integer({ min: now - 1000, max: now }),
       inUse: fc.boolean(),
@@ -52,6 +52,19 @@ describe("planEviction", () => {
         assert.ok([...plan(all, wanted).gone].every(({ inUse }) => !inUse));
       }),
     );
+  });
+
+  it("gives up a copy before any entry, and what is of no use before a copy", () => {
+    const [entry, copy, rest] = [
+      file("entry", { usedAtSeconds: now - 900 }),
+      file("copy", { state: "encoded" }),
+      file("rest", { state: "partial" }),
+    ];
+    const names = (maxBytes: number): string[] =>
+      plan([entry, copy, rest], { maxBytes }).evict.map((each) => each.file.name);
+    assert.deepEqual(names(200), ["rest"]);
+    assert.deepEqual(names(100), ["rest", "copy"]);
+    assert.deepEqual(names(0), ["rest", "copy", "entry"]);
   });
 
   it("keeps every limit, but for what is in use", () => {

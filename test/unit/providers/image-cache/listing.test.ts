@@ -4,6 +4,7 @@ import { GroundworkError } from "../../../../providers/errors.ts";
 import { parseListing } from "../../../../providers/image-cache/core/listing.ts";
 
 const digest = "ab".repeat(32);
+const other = "cd".repeat(32);
 const lines = (...more: string[]): string =>
   ["now\t1700000000", "free\t5000", ...more, ""].join("\n");
 
@@ -13,6 +14,8 @@ describe("parseListing", () => {
       lines(
         `file\t${digest}.100.image\t100\t1600000004.25`,
         `file\t${digest}.101.image\t100\t1600000003`,
+        `file\t${digest}.${other}.103.zstd\t103\t1600000002.7`,
+        `file\t${digest}.${other}.104.zstd\t1\t1600000002.5`,
         `file\t${digest}.102.image.corrupt\t102\t1600000002`,
         `file\t${digest}.part\t7\t1600000001`,
         `file\t${digest}.part.8388608\t9\t1600000000`,
@@ -22,13 +25,18 @@ describe("parseListing", () => {
     );
     assert.deepEqual([freeBytes, nowSeconds], [5000, 1_700_000_000]);
     assert.deepEqual(
-      files.map(({ state, bytes }) => [state, bytes]),
+      files.map(({ state, bytes, contentDigest }) => [
+        ...[state, bytes],
+        ...(contentDigest === undefined ? [] : [contentDigest === digest ? "image" : "own"]),
+      ]),
       [
         ["partial", 9],
         ["partial", 7],
         ["corrupt", 102],
-        ["truncated", 100],
-        ["whole", 100],
+        ["encoded", 103, "own"],
+        ["truncated", 1, "own"],
+        ["truncated", 100, "image"],
+        ["whole", 100, "image"],
       ],
     );
   });

@@ -9,7 +9,10 @@ import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
 
 const cache = cacheLayout("/var/lib/groundwork's cache");
 const digest = "a".repeat(64);
-const file = { name: `${digest}.100.image`, digest, usedAtSeconds: 5 };
+const file = {
+  ...{ name: `${digest}.100.image`, digest, contentDigest: digest, usedAtSeconds: 5 },
+  ...({ bytes: 100, state: "whole" } as const),
+};
 
 describe("the scripts of the cache", () => {
   for (const [name, script] of [

@@ -22,6 +22,8 @@ const apply = (more: Partial<ApplyArguments> = {}): string =>
     image: {
       digest,
       entry: cache.entry(digest, 100),
+      contentDigest: digest,
+      transcode: false,
       fileBytes: 100,
       virtualBytes: 2048,
       format: plainQcow2,
@@ -99,6 +101,8 @@ describe("renderApply", () => {
     const image = {
       digest,
       entry: cache.entry(digest, 100),
+      contentDigest: digest,
+      transcode: false,
       fileBytes: 100,
       virtualBytes: 2048,
       format: plainQcow2,

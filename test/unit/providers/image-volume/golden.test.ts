@@ -17,7 +17,16 @@ describe("renderEnsureGolden", () => {
   const script = renderEnsureGolden({
     ...{ commands: volumeGroupCommands("device-mapper"), volumeGroup: "lab", pool: "pool" },
     rates: "/cache/rates",
-    image: { digest, entry, fileBytes: 100, virtualBytes: 2048, format: plainQcow2, verify: true },
+    image: {
+      digest,
+      entry,
+      contentDigest: digest,
+      transcode: false,
+      fileBytes: 100,
+      virtualBytes: 2048,
+      format: plainQcow2,
+      verify: true,
+    },
   });
 
   it("is bash", () => {

@@ -1,0 +1,128 @@
+import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import {
+  evictFromCache,
+  listCache,
+  verifyCache,
+} from "../../providers/image-cache/effects/cache.ts";
+import type { ImageVolumeLab, TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
+
+describe("an image cache that keeps copies which decode faster", function () {
+  this.timeout(120_000);
+  let lab: ImageVolumeLab;
+  let calls = "";
+
+  useImageVolumeLab({ sizeMiB: 512 }, (made) => {
+    lab = made;
+    calls = path.join(lab.group.folder, "calls");
+    lab.interpose("qemu-img", `echo "$@" >>'${calls}'`);
+  });
+
+  afterEach(async () => {
+    await until(() => !isCopying());
+    fs.rmSync(calls, { force: true });
+    fs.rmSync(lab.cache, { recursive: true, force: true });
+  });
+
+  const until = async (condition: () => boolean): Promise<void> => {
+    const end = Date.now() + 60_000;
+    while (!condition()) {
+      assert.ok(Date.now() < end, "it did not come to pass within a minute");
+      await sleep(50);
+    }
+  };
+  /** A qcow2 of text, which compresses, unlike the random bytes of other tests. */
+  const image = async (key: string, type = "zlib"): Promise<TestImage> => {
+    const raw = path.join(lab.group.folder, `${key}.raw`);
+    const file = path.join(lab.group.folder, key);
+    const script = `head -c 8M /dev/urandom | base64 >"$1"; truncate -s 64M "$1"
+      qemu-img convert -c -f raw -O qcow2 -o compression_type=$3 "$1" "$2"`;
+    execFileSync("bash", ["-c", script, "bash", raw, file, type]);
+    const content = fs.readFileSync(file);
+    const digest = await lab.upload(key, content);
+    return { key, digest, file, raw, bytes: content.length, virtualBytes: 64 * 2 ** 20 };
+  };
+  const copies = (): string[] =>
+    fs.existsSync(lab.cache)
+      ? fs
+          .readdirSync(lab.cache)
+          .filter((name) => name.endsWith(".zstd") && !name.includes(".part"))
+      : [];
+  const isCopying = (): boolean =>
+    fs.existsSync(lab.cache) &&
+    fs.readdirSync(lab.cache).some((name) => name.includes(".part.zstd"));
+  const lastRead = (): string =>
+    fs
+      .readFileSync(calls, "utf8")
+      .trim()
+      .split("\n")
+      .findLast((line) => line.includes("-O raw")) ?? "";
+  const create = (of: TestImage): ReturnType<ImageVolumeLab["create"]> =>
+    lab.create(lab.args(of, { cacheEncoding: "zstd" }));
+
+  it("copies an image once a volume has it, and writes the next volume from the copy", async () => {
+    const text = await image("text.qcow2");
+    await create(text);
+    assert.match(lastRead(), new RegExp(`${text.digest}\\.${String(text.bytes)}\\.image`));
+    await until(() => copies().length === 1);
+    const [copy = ""] = copies();
+    const digest = execFileSync("sha256sum", [path.join(lab.cache, copy)], { encoding: "utf8" });
+    assert.equal(copy.split(".")[1], digest.split(" ")[0]);
+    const made = await create(text);
+    assert.ok(lastRead().includes(copy), lastRead());
+    lab.assertContent(lab.device(made), text);
+    assert.equal(made.outs["digest"], text.digest);
+    const mode = fs.statSync(path.join(lab.cache, copy)).mode & 0o777;
+    assert.equal(mode, 0o640);
+  });
+
+  it("#15 drops a copy that has changed, and takes the entry again", async () => {
+    const text = await image("changed.qcow2");
+    await create(text);
+    await until(() => copies().length === 1);
+    const copy = path.join(lab.cache, copies()[0] ?? "");
+    const content = fs.readFileSync(copy);
+    content.writeUInt8(content.readUInt8(content.length - 5000) ^ 1, content.length - 5000);
+    fs.writeFileSync(copy, content);
+    const made = await lab.create(lab.args(text));
+    lab.assertContent(lab.device(made), text);
+    assert.deepEqual(copies(), []);
+    assert.match(lastRead(), /\.image/);
+  });
+
+  it("copies nothing that is not compressed, or compressed with zstd already", async () => {
+    await create(await lab.image());
+    await create(await image("quick.qcow2", "zstd"));
+    await create(await lab.image({ raw: true }));
+    await sleep(1500);
+    assert.deepEqual([copies(), isCopying()], [[], false]);
+  });
+
+  it("lists and verifies copies, and evicts them before entries", async () => {
+    const text = await image("listed.qcow2");
+    await create(text);
+    await until(() => copies().length === 1);
+    const { files } = await listCache(lab.uri);
+    assert.deepEqual(files.map(({ state, digest }) => `${state} ${digest}`).sort(), [
+      `encoded ${text.digest}`,
+      `whole ${text.digest}`,
+    ]);
+    assert.deepEqual(
+      (await verifyCache(lab.uri)).map(({ result }) => result),
+      ["ok", "ok"],
+    );
+    const { evict } = await evictFromCache(lab.uri, { maxBytes: text.bytes + 1000 });
+    assert.deepEqual(
+      evict.map(({ file }) => file.state),
+      ["encoded"],
+    );
+    assert.deepEqual(
+      (await listCache(lab.uri)).files.map(({ state }) => state),
+      ["whole"],
+    );
+  });
+});
