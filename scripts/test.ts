@@ -1,6 +1,10 @@
 import { Argument, Command } from "commander";
 import { execa } from "execa";
+import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
+import { renderFaultTable } from "../test/support/fault-table.ts";
+import { renderTotals, type TestResult } from "../test/support/totals.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
 import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
@@ -8,37 +12,89 @@ import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
 /** In the order in which they run: the fast ones first. */
 const kinds = ["unit", "component", "integration", "e2e"];
 
+/** One mocha. */
+interface Lane {
+  title: string;
+  /** Of its tests, as a glob. */
+  folder: string;
+}
+
 /**
- * Runs the tests in one mocha, whose last line has the totals; its exit code is ours. A run of all
- * tests also prints how the table of faults came out.
+ * The mochas of a run: those of a step side by side, the steps one after the other. Tests with guests
+ * mostly wait for an emulated processor, so the others run meanwhile; end-to-end tests look at the
+ * whole machine and run alone.
  */
-async function test(chosen: readonly string[], { grep }: { grep?: string }): Promise<void> {
-  const whole = chosen.length === 0 && grep === undefined;
-  const folders = chosen.length === 0 ? kinds : kinds.filter((kind) => chosen.includes(kind));
-  const { exitCode } = await execa(
+function planSteps(chosen: readonly string[]): Lane[][] {
+  const lanes = (kind: string, ...all: Lane[]): Lane[] => (chosen.includes(kind) ? all : []);
+  return [
+    lanes("unit", { title: "unit tests", folder: "test/unit/**" }),
+    lanes("component", { title: "component tests", folder: "test/component/**" }),
+    lanes(
+      "integration",
+      { title: "integration tests", folder: "test/integration" },
+      { title: "tests with guests", folder: "test/integration/guests" },
+    ),
+    lanes("e2e", { title: "end-to-end tests", folder: "test/e2e/**" }),
+  ];
+}
+
+/** Runs a mocha; one that runs in the background says what it has to say at its end. */
+async function runLane(
+  { title, folder }: Lane,
+  options: { grep: string | undefined; background: boolean; scratch: string },
+): Promise<TestResult[]> {
+  const results = path.join(options.scratch, `${title.replaceAll(" ", "-")}.json`);
+  const { all = "" } = await execa(
     process.execPath,
     [
       path.join("node_modules", "mocha", "bin", "mocha.js"),
       "--forbid-only",
-      // Of some tests only, the table would show nothing but gaps.
-      ...(whole ? ["--reporter-option", "faults=yes"] : []),
-      ...(grep === undefined ? [] : ["--grep", grep]),
-      ...folders.map((folder) => `test/${folder}/**/*.test.ts`),
+      ...["--reporter-option", `results=${results}`],
+      ...(options.grep === undefined ? [] : ["--grep", options.grep]),
+      `${folder}/*.test.ts`,
     ],
     {
       cwd: checkout,
       stdin: "ignore",
-      stdout: "inherit",
-      stderr: "inherit",
+      ...(options.background ? { all: true } : { stdout: "inherit", stderr: "inherit" }),
       reject: false,
       env: {
         GROUNDWORK_CACHE: cacheRoot(process.env),
         PULUMI_HOME: pulumiHome(process.env),
         PULUMI_SKIP_UPDATE_CHECK: "true",
+        ...(options.background && process.stdout.isTTY && { FORCE_COLOR: "1" }),
       },
     },
   );
-  process.exitCode = exitCode ?? 1;
+  if (options.background) process.stdout.write(`\n${title}, which ran meanwhile:\n${all}\n`);
+  try {
+    return JSON.parse(fs.readFileSync(results, "utf8")) as TestResult[];
+  } catch {
+    process.stdout.write(`The ${title} did not come to their end.\n`);
+    return [{ title, state: "failed" }];
+  }
+}
+
+/** A run of all tests also prints how the table of faults came out. */
+async function test(chosen: readonly string[], { grep }: { grep?: string }): Promise<void> {
+  const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-results-"));
+  const results: TestResult[] = [];
+  try {
+    for (const step of planSteps(chosen.length === 0 ? kinds : chosen))
+      results.push(
+        ...(
+          await Promise.all(
+            step.map((lane, index) => runLane(lane, { grep, background: index > 0, scratch })),
+          )
+        ).flat(),
+      );
+  } finally {
+    fs.rmSync(scratch, { recursive: true, force: true });
+  }
+  if (chosen.length === 0 && grep === undefined)
+    process.stdout.write(`${renderFaultTable(results)}\n\n`);
+  process.stdout.write(`${renderTotals(results)}\n`);
+  process.exitCode = results.some(({ state }) => state === "failed") ? 1 : 0;
 }
 
 await runCommand(

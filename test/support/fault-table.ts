@@ -1,3 +1,5 @@
+import type { TestResult } from "./totals.ts";
+
 /** A fault or bad input that the image-volume provider must meet, and what must then happen. */
 export interface FaultRow {
   row: number;
@@ -8,7 +10,7 @@ export interface FaultRow {
 }
 
 /** How a test ended. */
-export type TestState = "passed" | "failed" | "skipped";
+export type TestState = TestResult["state"];
 
 /** What all tests of a row say together. */
 export type RowState = TestState | "not yet" | "missing";

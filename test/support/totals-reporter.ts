@@ -1,25 +1,21 @@
+import * as fs from "node:fs";
 import Mocha from "mocha";
-import { renderFaultTable, type TestState } from "./fault-table.ts";
-
-/** The closing line that people and CI read. */
-export function renderTotals(totals: { passed: number; failed: number; skipped: number }): string {
-  return `${String(totals.passed)} passed, ${String(totals.failed)} failed, ${String(totals.skipped)} skipped`;
-}
+import { renderTotals, type TestResult } from "./totals.ts";
 
 /**
- * mocha's own `spec` report with one line of totals at the very end; before it, with
- * `--reporter-option faults`, the table of faults and how their tests ended.
+ * mocha's own `spec` report with one line of totals at the very end; with `--reporter-option
+ * results=FILE` the results go there instead, for whoever adds them up.
  */
 export default class TotalsReporter extends Mocha.reporters.Spec {
-  readonly #tests: { title: string; state: TestState }[] = [];
-  readonly #showsFaults: boolean;
+  readonly #results: TestResult[] = [];
+  readonly #file: string | undefined;
 
   constructor(runner: Mocha.Runner, options: Mocha.MochaOptions = {}) {
     super(runner, options);
-    const reporterOptions = (options.reporterOptions ?? {}) as Record<string, unknown>;
-    this.#showsFaults = reporterOptions["faults"] !== undefined;
-    const note = (state: TestState) => (test: Mocha.Test) =>
-      this.#tests.push({ title: test.title, state });
+    const { results } = (options.reporterOptions ?? {}) as Record<string, unknown>;
+    this.#file = typeof results === "string" ? results : undefined;
+    const note = (state: TestResult["state"]) => (test: Mocha.Test) =>
+      this.#results.push({ title: test.title, state });
     runner.on("pass", note("passed"));
     runner.on("fail", note("failed"));
     runner.on("pending", note("skipped"));
@@ -27,10 +23,7 @@ export default class TotalsReporter extends Mocha.reporters.Spec {
 
   override epilogue(): void {
     super.epilogue();
-    if (this.#showsFaults) process.stdout.write(`${renderFaultTable(this.#tests)}\n\n`);
-    const { passes, failures, pending } = this.stats;
-    process.stdout.write(
-      `${renderTotals({ passed: passes, failed: failures, skipped: pending })}\n`,
-    );
+    if (this.#file === undefined) process.stdout.write(`${renderTotals(this.#results)}\n`);
+    else fs.writeFileSync(this.#file, JSON.stringify(this.#results));
   }
 }

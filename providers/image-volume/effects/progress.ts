@@ -38,7 +38,7 @@ export function progressReporter(
     if (kind === "convert") tell(`${volume}: writing the image, ${value.toFixed(0)} %`);
     if (kind === "zero") tell(`${volume}: zeroing, ${formatBytes(value)}${of(total)}`);
     if (kind === "stop") tell(`${volume}: waiting for its domain to shut down, ${String(value)} s`);
-    if (kind !== "fetch") return;
+    if (kind !== "fetch" || value < (last?.bytes ?? 0)) return; // it is in the cache already
     const seconds = last === undefined ? 0 : (at - last.at) / 1000;
     const rate = last === undefined ? "" : `, ${formatBytes((value - last.bytes) / seconds)}/s`;
     tell(`${volume}: fetching the image, ${formatBytes(value)}${of(total)}${rate}`);

@@ -3,6 +3,8 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { renderFaultTable } from "../../support/fault-table.ts";
+import { renderTotals, type TestResult } from "../../support/totals.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../../..");
 
@@ -46,18 +48,32 @@ describe("the totals reporter", function () {
     assert.notEqual(status, 0);
   });
 
-  it("shows before it how the tests of each fault ended, when it is asked to", () => {
+  it("leaves the results to be added up, and shown by fault, when it is asked to", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-results-"));
+    const file = path.join(folder, "results.json");
     const source = `
       describe("some", () => {
         it("#3 #41 passes", () => {});
         it("#5 fails", () => { throw new Error("no"); });
         it("#6 is skipped", function () { this.skip(); });
       });`;
-    const { stdout } = mocha(source, "--reporter-option", "faults=yes");
-    for (const line of [/^#3 +passed +1 /m, /^#41 +passed +1 /m, /^#5 +failed /m, /^#6 +skipped /m])
-      assert.match(stdout, line);
-    assert.match(stdout, /^41 faults: 2 passed, 1 failed, 1 skipped, /m);
-    assert.equal(stdout.trimEnd().split("\n").at(-1), "1 passed, 1 failed, 1 skipped");
-    assert.doesNotMatch(mocha(source).stdout, /41 faults/);
+    try {
+      const { stdout, status } = mocha(source, "--reporter-option", `results=${file}`);
+      assert.equal(status, 1);
+      assert.doesNotMatch(stdout, /^\d+ passed, /m);
+      const results = JSON.parse(fs.readFileSync(file, "utf8")) as TestResult[];
+      const table = renderFaultTable(results);
+      for (const line of [
+        /^#3 +passed +1 /m,
+        /^#41 +passed +1 /m,
+        /^#5 +failed /m,
+        /^#6 +skipped /m,
+      ])
+        assert.match(table, line);
+      assert.match(table, /^41 faults: 2 passed, 1 failed, 1 skipped, /m);
+      assert.equal(renderTotals(results), "1 passed, 1 failed, 1 skipped");
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
   });
 });

@@ -3,12 +3,17 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
-import { goldenName } from "../../providers/image-volume/core/thin.ts";
-import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type Made, rejects, type TestImage } from "../support/image-volume-lab.ts";
-import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../support/lvm-guest.ts";
-import { requireNeeds } from "../support/needs.ts";
+import type { PlanSummary } from "../../../providers/image-volume/core/summary.ts";
+import { goldenName } from "../../../providers/image-volume/core/thin.ts";
+import * as provider from "../../../providers/image-volume/provider.ts";
+import {
+  ImageVolumeLab,
+  type Made,
+  rejects,
+  type TestImage,
+} from "../../support/image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../../support/lvm-guest.ts";
+import { requireNeeds } from "../../support/needs.ts";
 
 const mebibyte = 2 ** 20;
 

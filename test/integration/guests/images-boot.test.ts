@@ -4,10 +4,15 @@ import {
   renderNetworkConfig,
   renderUserData,
   type Seed,
-} from "../../cloud-init/render.ts";
-import { ensureBuilt } from "../../images/effects/build.ts";
-import { cacheFolder, requireNeeds } from "../support/needs.ts";
-import { type Firmware, type GuestKeys, QemuGuest, type SeedFiles } from "../support/qemu-guest.ts";
+} from "../../../cloud-init/render.ts";
+import { ensureBuilt } from "../../../images/effects/build.ts";
+import { cacheFolder, requireNeeds } from "../../support/needs.ts";
+import {
+  type Firmware,
+  type GuestKeys,
+  QemuGuest,
+  type SeedFiles,
+} from "../../support/qemu-guest.ts";
 
 const mac = "52:54:00:6b:00:01";
 

@@ -1,8 +1,8 @@
 import * as assert from "node:assert/strict";
-import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type TestImage } from "../support/image-volume-lab.ts";
-import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../support/lvm-guest.ts";
-import { requireNeeds } from "../support/needs.ts";
+import * as provider from "../../../providers/image-volume/provider.ts";
+import { ImageVolumeLab, type TestImage } from "../../support/image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../../support/lvm-guest.ts";
+import { requireNeeds } from "../../support/needs.ts";
 
 describe("an image volume on a host with device mapper", function () {
   this.timeout(900_000);

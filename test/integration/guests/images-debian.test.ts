@@ -3,12 +3,12 @@ import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { LocalImage } from "../../images/core/plan.ts";
-import { ensureBuilt } from "../../images/effects/build.ts";
-import { hashFile, imageFolder } from "../../images/effects/cache.ts";
-import { parseQcow2Header } from "../../providers/image-volume/core/qcow2.ts";
-import { cacheFolder, requireNeeds } from "../support/needs.ts";
-import { makeScratch, type Scratch, tied } from "../support/scratch.ts";
+import type { LocalImage } from "../../../images/core/plan.ts";
+import { ensureBuilt } from "../../../images/effects/build.ts";
+import { hashFile, imageFolder } from "../../../images/effects/cache.ts";
+import { parseQcow2Header } from "../../../providers/image-volume/core/qcow2.ts";
+import { cacheFolder, requireNeeds } from "../../support/needs.ts";
+import { makeScratch, type Scratch, tied } from "../../support/scratch.ts";
 
 const spec = { sizeGiB: 2, packages: [] };
 
@@ -169,7 +169,7 @@ describe("building the Debian image", function () {
   });
 
   it("ends with the program that asked, and the next build clears up after it", async () => {
-    const module = path.resolve(import.meta.dirname, "../../images/effects/build.ts");
+    const module = path.resolve(import.meta.dirname, "../../../images/effects/build.ts");
     const script = `
       import { ensureBuilt } from ${JSON.stringify(module)};
       const say = (line) => process.stdout.write(line + "\\n");

@@ -1,10 +1,15 @@
 import * as assert from "node:assert/strict";
-import { goldenName } from "../../providers/image-volume/core/thin.ts";
-import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
-import * as provider from "../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type Made, rejects, type TestImage } from "../support/image-volume-lab.ts";
-import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../support/lvm-guest.ts";
-import { requireNeeds } from "../support/needs.ts";
+import { goldenName } from "../../../providers/image-volume/core/thin.ts";
+import type { PlanSummary } from "../../../providers/image-volume/core/summary.ts";
+import * as provider from "../../../providers/image-volume/provider.ts";
+import {
+  ImageVolumeLab,
+  type Made,
+  rejects,
+  type TestImage,
+} from "../../support/image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../../support/lvm-guest.ts";
+import { requireNeeds } from "../../support/needs.ts";
 
 const mebibyte = 2 ** 20;
 
