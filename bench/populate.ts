@@ -85,6 +85,13 @@ export async function measurePopulate(
     ],
     ["cold", create(zlib, true)],
     ["warm", create(zlib, false)],
+    [
+      "warmCopy",
+      async () => {
+        await bench.makeCopy(zlib);
+        return bench.create(zlib);
+      },
+    ],
     ["zstdCold", create(zstd, true)],
     ["zstdWarm", create(zstd, false)],
   ];

@@ -28,6 +28,7 @@ const titles: Record<Measured, string> = {
   cold: "Groundwork, nothing cached, zlib",
   warm: "Groundwork, cached, zlib",
   zstdCold: "Groundwork, nothing cached, zstd",
+  warmCopy: "Groundwork, cached, from the cache's zstd copy",
   zstdWarm: "Groundwork, cached, zstd",
   previewOne: "`pulumi preview` of one volume",
   previewHundred: "`pulumi preview` of 100 volumes",

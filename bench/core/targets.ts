@@ -1,6 +1,6 @@
 /** What was measured: seconds by name, each the median of its runs, and other figures. */
 export interface Figures {
-  /** Seconds: `naive`, `peer`, `cold`, `warm`, `zstdCold`, `zstdWarm`, and the floors. */
+  /** Seconds: `naive`, `peer`, `cold`, `warm`, `zstdCold`, `zstdWarm`, `warmCopy`, and the floors. */
   seconds: Partial<Record<Measured, number>>;
   /** Seconds to make so many volumes of one image at once, nothing cached. */
   volumes: ReadonlyMap<number, number>;
@@ -23,6 +23,7 @@ export type Measured =
   | "warm"
   | "zstdCold"
   | "zstdWarm"
+  | "warmCopy"
   | "previewOne"
   | "previewHundred"
   | "link"
@@ -69,6 +70,7 @@ export function judge(figures: Figures): Verdict[] {
       ratio(s.warm, most(s.decodeFloor, s.writeFloor)),
       1.15,
     ),
+    verdict("warm from the cache's zstd copy / naive", ratio(s.warmCopy, s.naive), 0.5),
     verdict("warm from zstd / naive", ratio(s.zstdWarm, s.naive), 0.5),
     verdict(
       `${String(many ?? "many")} volumes / one download and as many writes`,
