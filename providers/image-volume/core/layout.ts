@@ -56,7 +56,7 @@ export function cacheLayout(folder: string): CacheLayout {
     lock: (digest) => `${folder}/${checkedDigest(digest)}.lock`,
     encodingDraft: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd`,
     encodingLock: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd.lock`,
-    rates: `${folder}/rates`,
+    rates: `${folder}.rates`,
   };
 }
 

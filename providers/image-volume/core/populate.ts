@@ -64,7 +64,7 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
           "fi",
         ]
       : []),
-    '[ "${converted-}" != no ] || vg_fail "the image could not be converted"',
+    `[ "\${converted-}" != no ] || vg_fail "${image.format.packing === "none" ? "qemu-img could not convert the image" : "the image could not be unpacked"}"`,
   ];
 }
 
