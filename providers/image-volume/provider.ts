@@ -169,7 +169,10 @@ function sayLostEntry(args: ImageVolumeArguments, before: unknown, now: PlanSumm
 
 /** How the volume really is, which the arguments may leave open. */
 function provisioningOf({ segmentType, pool }: ObservedVolume): Properties {
-  return { provisionedAs: segmentType === "thin" ? "thin" : "thick", pool };
+  return {
+    provisionedAs: segmentType === "thin" ? "thin" : "thick",
+    ...(pool !== undefined && { pool }),
+  };
 }
 
 /** The digest that `check` found in this run: what preview promised is what gets done. */

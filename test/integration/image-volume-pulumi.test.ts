@@ -14,10 +14,10 @@ describe("an image volume under Pulumi", function () {
   let args: Record<string, unknown>;
   let cleanUp = (): void => undefined;
 
-  const declare = (more: Record<string, unknown> = {}, options = "{}"): void => {
+  const declare = (more: Record<string, unknown> = {}, options = "{}", name = "root"): void => {
     project.program(
       { ImageVolume: "providers/image-volume/resource.ts" },
-      `const volume = new ImageVolume("root", ${JSON.stringify({ ...args, ...more })}, ${options});
+      `const volume = new ImageVolume("${name}", ${JSON.stringify({ ...args, ...more })}, ${options});
        export const { devicePath, digest, volumeUuid } = volume;`,
     );
   };
@@ -136,6 +136,15 @@ describe("an image volume under Pulumi", function () {
     await project.succeed("up", "--yes", "--skip-preview");
     assert.equal(await project.succeed("stack", "output", "volumeUuid"), uuid);
     lab.assertContent(device(), image);
+  });
+
+  it("keeps the volume when the resource gets another name, with an alias", async () => {
+    const before = lab.snapshot();
+    declare({ sizeGiB: 0.375 }, '{ aliases: [{ name: "root" }] }', "system");
+    await project.succeed("up", "--yes", "--skip-preview");
+    assert.equal(lab.snapshot(), before);
+    declare({ sizeGiB: 0.375 }, "{}", "system");
+    await project.succeed("preview", "--expect-no-changes");
   });
 
   it("removes the volume with the stack", async () => {

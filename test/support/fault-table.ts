@@ -5,15 +5,13 @@ export interface FaultRow {
   row: number;
   fault: string;
   mustHappen: string;
-  /** What of the row no test shows yet; such a row may be without any test. */
-  notYet?: string;
 }
 
 /** How a test ended. */
 export type TestState = TestResult["state"];
 
 /** What all tests of a row say together. */
-export type RowState = TestState | "not yet" | "missing";
+export type RowState = TestState | "missing";
 
 /**
  * The faults of docs/faults.md. A test belongs to a row by its title: `#17 fetches once for …`; one
@@ -50,11 +48,11 @@ export const faultTable: readonly FaultRow[] = (
     ["volume exists with another size", "in the diff; grown in place; shrink refused"],
     ["volume exists and is not ours", "refused without `adopt`"],
     ["populating a reused volume fails", "volume kept, unmarked, not removed"],
-    ["VG full; thin data or metadata full", "early failure, pool healthy", "thin pools"],
+    ["VG full; thin data or metadata full", "early failure, pool healthy"],
     ["SSH drops mid-convert", "remote work is reaped"],
     ["Pulumi killed (-9) mid-create", "next up converges: no duplicate, no orphan"],
-    ["host dies mid-convert", "not marked; repopulated", "a host that is really killed"],
-    ["host dies just after success", "data is there", "a host that is really killed"],
+    ["host dies mid-convert", "not marked; repopulated"],
+    ["host dies just after success", "data is there"],
     ["volume or cache entry removed by hand", "refresh and preview show it"],
     ["preview while the host is down", '"unknown" with a warning, never "hit"'],
     ["preview changes anything", "must not: the host is compared before and after"],
@@ -62,13 +60,8 @@ export const faultTable: readonly FaultRow[] = (
     ["delete in use / already gone", "refused / succeeds"],
     ["names with `;`, `$()`, space, leading `-`, `..`", "rejected or inert"],
     ["SSH host key changed", "aborts"],
-  ] satisfies [string, string, string?][]
-).map(([fault, mustHappen, notYet], index) => ({
-  row: index + 1,
-  fault,
-  mustHappen,
-  ...(notYet !== undefined && { notYet }),
-}));
+  ] satisfies [string, string][]
+).map(([fault, mustHappen], index) => ({ row: index + 1, fault, mustHappen }));
 
 /** The rows that a test's title names, in front of everything else. */
 export function rowsOf(title: string): number[] {
@@ -77,47 +70,29 @@ export function rowsOf(title: string): number[] {
 }
 
 /** What the tests of one row say together: a failure counts most, then whatever did not run. */
-export function stateOf(row: FaultRow, states: readonly TestState[]): RowState {
-  if (states.includes("failed")) return "failed";
-  if (states.includes("skipped")) return "skipped";
-  if (states.length > 0) return "passed";
-  return row.notYet === undefined ? "missing" : "not yet";
+function stateOf(states: readonly TestState[]): RowState {
+  return (
+    (["failed", "skipped", "passed"] as const).find((each) => states.includes(each)) ?? "missing"
+  );
 }
 
 /** The table that closes a whole test run. */
 export function renderFaultTable(
-  tests: readonly { title: string; state: TestState }[],
+  tests: readonly TestResult[],
   table: readonly FaultRow[] = faultTable,
 ): string {
-  const lines = table.map((row) => {
-    const states = tests.filter(({ title }) => rowsOf(title).includes(row.row));
-    const state = stateOf(
-      row,
-      states.map((test) => test.state),
-    );
-    const lacks = state === "passed" && row.notYet !== undefined;
-    return {
-      state,
-      lacks,
-      cells: [
-        `#${String(row.row)}`,
-        lacks ? `passed, not yet: ${row.notYet ?? ""}` : state,
-        String(states.length),
-        row.fault,
-      ],
-    };
+  const lines = table.map(({ row, fault }) => {
+    const own = tests.filter(({ title }) => rowsOf(title).includes(row));
+    const state = stateOf(own.map((test) => test.state));
+    return { state, cells: [`#${String(row)}`, state, String(own.length), fault] };
   });
   const cells = [["FAULT", "RESULT", "TESTS", ""], ...lines.map((line) => line.cells)];
   const width = (column: number): number =>
     Math.max(...cells.map((row) => row[column]?.length ?? 0));
-  const count = (wanted: RowState): string | undefined => {
+  const counts = (["passed", "failed", "skipped", "missing"] as const).flatMap((wanted) => {
     const rows = lines.filter(({ state }) => state === wanted).length;
-    return rows === 0 ? undefined : `${String(rows)} ${wanted}`;
-  };
-  const incomplete = lines.filter(({ lacks }) => lacks).length;
-  const counts = (["passed", "failed", "skipped", "not yet", "missing"] as const).flatMap(
-    (state) => count(state) ?? [],
-  );
+    return rows === 0 ? [] : [`${String(rows)} ${wanted}`];
+  });
   return [
     ...cells.map((row) =>
       row
@@ -125,6 +100,6 @@ export function renderFaultTable(
         .join("  ")
         .trimEnd(),
     ),
-    `${String(table.length)} faults: ${counts.join(", ")}${incomplete === 0 ? "" : ` (${String(incomplete)} in part)`}`,
+    `${String(table.length)} faults: ${counts.join(", ")}`,
   ].join("\n");
 }
