@@ -85,9 +85,9 @@ describe("faults of a host with a thin pool", function () {
       );
       const other = await lab.image();
       const inputs = await lab.check(lab.args(other, { thinPool: "small" }));
-      assert.match((inputs["plan"] as PlanSummary).obstacle ?? "", /2 MiB free/);
+      assert.match((inputs["plan"] as PlanSummary).obstacle ?? "", /2.0 MiB free/);
       lab.front.seen.length = 0;
-      await rejects(provider.create(inputs), "thin-pool-full", /2 MiB free/);
+      await rejects(provider.create(inputs), "thin-pool-full", /2.0 MiB free/);
       assert.ok(!lab.front.seen.some(({ path: wanted }) => wanted.endsWith(other.key)));
       guest.bash(`lvremove -q -y ${lab.group.name}/filler`);
     });
@@ -125,11 +125,11 @@ describe("faults of a host with a thin pool", function () {
       [image, slow] = [await lab.image(), await lab.image({ dataMiB: 32 })];
       const first = await lab.create(lab.args(image));
       await provider.delete(first.id, first.outs);
-      // The real qemu-img, held to 1 MiB/s for the one image.
+      // The real qemu-img, held to 100 KiB/s for the one image.
       guest.bash(
         "cat >/usr/local/bin/qemu-img <<'END'",
         "#!/bin/bash",
-        `if [ "$1" = convert ] && [[ $* == *${slow.digest}* ]] && [ -e /run/slow ]; then shift; set -- convert -r 1M "$@"; fi`,
+        `if [ "$1" = convert ] && [[ $* == *${slow.digest}* ]] && [ -e /run/slow ]; then shift; set -- convert -r 100k "$@"; fi`,
         'exec /usr/bin/qemu-img "$@"',
         "END",
         "chmod 755 /usr/local/bin/qemu-img; touch /run/slow",
