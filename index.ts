@@ -6,6 +6,7 @@ import { planHosts } from "./components/planning/network.ts";
 import { planSshCommand } from "./components/planning/ssh.ts";
 import { VirtualMachine } from "./components/virtual-machine.ts";
 import { loadConfig, loadEnvironment } from "./config.ts";
+import { ImageCache } from "./providers/image-cache/resource.ts";
 import { KeyPair } from "./providers/key-pair/resource.ts";
 
 const config = loadConfig();
@@ -26,6 +27,14 @@ const hypervisorByName = new Map(
     return [name, new Hypervisor(name, { ...rest, uri, machines, home })];
   }),
 );
+
+for (const { name, uri = libvirtUri, cache } of config.hypervisors) {
+  if (cache.images.length === 0) continue;
+  const images = cache.images.map((image) =>
+    required(planImage(config.objectStore, config.images, image), image),
+  );
+  new ImageCache(name, { hypervisorUris: [uri], images });
+}
 
 const networkByName = new Map(
   config.networks.map(({ name, hypervisor: host, ...rest }) => {

@@ -252,6 +252,16 @@ export function checkConfig(config: Config): Problem[] {
       ),
     ),
     ...config.images.flatMap((image, index) => checkImage(image, ["images", index])),
+    ...config.hypervisors.flatMap(({ cache }, index) =>
+      cache.images.flatMap((image, at) =>
+        unknownName(
+          ["hypervisors", index, "cache", "images", at],
+          image,
+          config.images,
+          "a name from groundwork:images",
+        ),
+      ),
+    ),
     ...config.networks.flatMap((network, index) => [
       ...unknownName(
         ["networks", index, "hypervisor"],

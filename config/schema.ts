@@ -126,9 +126,16 @@ const hypervisor = z
               "asIs, or zstd: beside an image compressed with zlib the host makes a copy, in the background, that decodes in half the time.",
             examples: ["asIs"],
           }),
+        images: z
+          .array(z.string())
+          .default([])
+          .meta({
+            description: "Images that it shall have before any machine needs them, by their names.",
+            examples: [["debian"]],
+          }),
       })
       .prefault({})
-      .meta({ description: "Its image cache.", examples: [{ encoding: "asIs" }] }),
+      .meta({ description: "Its image cache.", examples: [{ images: ["debian"] }] }),
     accelerator: accelerator.default("auto").meta({
       description: "kvm, qemu (emulation), or auto: kvm where a guest really runs with it.",
       examples: ["auto"],

@@ -102,6 +102,28 @@ describe("a lab in preview", () => {
   });
 });
 
+describe("a hypervisor whose cache shall have images", () => {
+  it("has them looked after as objects of the store", async () => {
+    const hypervisor = { name: "hv", volumeGroup: "vg", cache: { images: ["debian"] } };
+    const run = await deploy(true, { ...labSections(), "groundwork:hypervisors": [hypervisor] });
+    const { inputs } = run.one("ImageCache");
+    assert.deepEqual(
+      [inputs["hypervisorUris"], inputs["images"]],
+      [
+        ["qemu:///system"],
+        [
+          {
+            endpoint: "http://127.0.0.1:9000",
+            region: "us-east-1",
+            bucket: "images",
+            key: "debian.qcow2",
+          },
+        ],
+      ],
+    );
+  });
+});
+
 describe("a lab in an update", () => {
   let run: MockedRun<Program>;
   before(async () => {

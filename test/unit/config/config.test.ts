@@ -171,6 +171,14 @@ describe("parseConfig", () => {
       /image: a name from groundwork:images: debian/,
     ],
     [
+      "an unknown image of a cache",
+      {
+        ...labSections(),
+        "groundwork:hypervisors": [{ name: "hv", volumeGroup: "vg", cache: { images: ["deb"] } }],
+      },
+      /images\[0\]: a name from groundwork:images: debian/,
+    ],
+    [
       "an unknown network",
       withMachine({ networks: [{ network: "x", address: "1.2.3.4" }] }),
       /network: a name from groundwork:networks: lab/,
