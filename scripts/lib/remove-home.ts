@@ -3,7 +3,10 @@ import * as path from "node:path";
 import { readNames } from "./files.ts";
 
 /** Everything that Groundwork puts into its home folder. */
-const ours = ["state", "passphrase", "ssh", "cache", "embedded", "pools", "logs"];
+const ours = [
+  ...["state", "passphrase", "ssh", "embedded", "pools", "logs", "provision-server"],
+  ...["cache", "cache.rates", "cache.rates.lock"],
+];
 
 /**
  * Removes what is ours from the home folder, and the folder itself when nothing else is in it,
