@@ -6,6 +6,7 @@ import {
   refuseOversizedMachines,
 } from "../providers/host-facts/resource.ts";
 import { HostFolder } from "../providers/host-folder/resource.ts";
+import type { Encoding } from "../providers/image-volume/core/transcode.ts";
 import type { HostOffer } from "./planning/domain.ts";
 import { type Placement, planPlacement, subfolders } from "./planning/placement.ts";
 import { present } from "./present.ts";
@@ -16,7 +17,7 @@ export interface HypervisorArgs {
   /** The LVM volume group for machines' volumes, which must exist. */
   volumeGroup: string;
   /** How its image cache keeps images: as they came, or with a copy that decodes faster. */
-  cache: { encoding: "asIs" | "zstd" };
+  cache: { encoding: Encoding };
   /** `auto`: KVM where a guest really runs with it, else emulation. */
   accelerator: "auto" | "kvm" | "qemu";
   /** The pool for seeds; name and path have defaults. A change replaces pool, seeds and domains. */
@@ -35,7 +36,7 @@ export interface HypervisorArgs {
 export class Hypervisor extends pulumi.ComponentResource {
   readonly uri: string;
   readonly volumeGroup: string;
-  readonly cacheEncoding: "asIs" | "zstd";
+  readonly cacheEncoding: Encoding;
   readonly placement: Placement;
   /** For every libvirt resource on this host. */
   readonly provider: libvirt.Provider;

@@ -8,6 +8,8 @@ import {
   type Seed,
   type SeedFile,
 } from "../cloud-init/render.ts";
+import type { Strategy } from "../providers/image-volume/core/arguments.ts";
+import type { Provisioning } from "../providers/image-volume/core/thin.ts";
 import { ImageVolume, type ImageVolumeArgs } from "../providers/image-volume/resource.ts";
 import { KeyPair } from "../providers/key-pair/resource.ts";
 import { MachineReady } from "../providers/machine-ready/resource.ts";
@@ -44,7 +46,7 @@ export interface MachineVolume {
   /** What becomes of the content when it is removed. */
   wipe: "discard" | "zero" | "none";
   /** How it takes its space; default: thin where the volume group has one thin pool. */
-  provisioning?: "thin" | "thick" | undefined;
+  provisioning?: Provisioning | undefined;
   /** Default: the volume group's only one. */
   thinPool?: string | undefined;
 }
@@ -62,7 +64,7 @@ export interface VirtualMachineArgs {
     /** Another number, as another digest, writes the image anew; seed and domain are replaced. */
     generation: number;
     /** Whether it is written onto the volume or beside it, while the machine runs. */
-    strategy: "inPlace" | "replace";
+    strategy: Strategy;
     /** Keeps what the volume was before, to come back to. */
     keepPrevious: boolean;
     /** Lets the machine be stopped for that. */

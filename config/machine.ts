@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { strategies } from "../providers/image-volume/core/arguments.ts";
 import {
   accelerator,
   address,
@@ -99,7 +100,7 @@ export const machine = z
           1,
         ).default(0),
         strategy: z
-          .enum(["inPlace", "replace"])
+          .enum(strategies)
           .default("inPlace")
           .meta({
             description:

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { provisionings } from "../providers/image-volume/core/thin.ts";
 import { isAddress } from "../components/planning/addresses.ts";
 
 /** Names become host names, domains and parts of volume names, so they are RFC 1123 labels. */
@@ -85,7 +86,7 @@ export const wipe = z
     examples: ["zero"],
   });
 
-export const provisioning = z.enum(["thin", "thick"]).meta({
+export const provisioning = z.enum(provisionings).meta({
   description:
     "Whether the volume takes its space from a thin pool as it is written, or all of it at once; by default thin where there is one thin pool.",
   examples: ["thin"],

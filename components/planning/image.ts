@@ -1,5 +1,5 @@
 import type { DiskFormat } from "../../providers/image-volume/core/image-format.ts";
-import { type BaseImageFormat, objectOf } from "../../providers/image-volume/core/base-image.ts";
+import { type BaseImage, referTo } from "../../providers/image-volume/core/base-image.ts";
 
 /** A base image as an object in the store. */
 export interface ImageObject {
@@ -17,18 +17,9 @@ export interface ImageObject {
 /** Says which object of the store a base image is; undefined where the image is not configured. */
 export function planImage(
   store: { endpoint: string; region: string; bucket: string },
-  images: readonly {
-    name: string;
-    sha256?: string | undefined;
-    format?: BaseImageFormat | undefined;
-  }[],
+  images: readonly BaseImage[],
   name: string,
 ): ImageObject | undefined {
   const image = images.find((each) => each.name === name);
-  if (image === undefined) return undefined;
-  return {
-    ...store,
-    ...objectOf(image),
-    ...(image.sha256 !== undefined && { sha256: image.sha256.toLowerCase() }),
-  };
+  return image && referTo(store, image);
 }

@@ -1,7 +1,10 @@
 import * as pulumi from "@pulumi/pulumi";
 import { handlerStub } from "../stub.ts";
 import type { PopulateOutcome } from "./core/outcome.ts";
+import type { Strategy } from "./core/arguments.ts";
 import type { PlanSummary } from "./core/summary.ts";
+import type { Provisioning } from "./core/thin.ts";
+import type { Encoding } from "./core/transcode.ts";
 
 export type { PopulateOutcome } from "./core/outcome.ts";
 export type { PlanSummary } from "./core/summary.ts";
@@ -46,13 +49,13 @@ export interface ImageVolumeArgs {
    * written from a qcow2 that is compressed with zlib, the host makes a copy in the background that
    * decodes in half the time, for the volumes after it.
    */
-  cacheEncoding?: pulumi.Input<"asIs" | "zstd">;
+  cacheEncoding?: pulumi.Input<Encoding>;
   /**
    * Where new content is written. `inPlace`, the default: onto the volume, which nobody may use
    * meanwhile. `replace`: onto `<volume>.next` while the volume is in use, which then takes its place;
    * this needs its size once more in the volume group.
    */
-  strategy?: pulumi.Input<"inPlace" | "replace">;
+  strategy?: pulumi.Input<Strategy>;
   /**
    * Keeps what the volume was before its content was last replaced, as `<volume>.previous`; implies the
    * strategy `replace`. When its image and `generation` are asked for again it comes back as it was left,
@@ -81,7 +84,7 @@ export interface ImageVolumeArgs {
    * there. `thick`: takes all of its space at once. Default: thin when `thinPool` names a pool or the
    * volume group has exactly one, else thick. A change replaces the volume; leaving it out changes nothing.
    */
-  provisioning?: pulumi.Input<"thin" | "thick">;
+  provisioning?: pulumi.Input<Provisioning>;
   /** A thin pool of the volume group; default: its only one. Another one replaces the volume. */
   thinPool?: pulumi.Input<string>;
 }
@@ -100,7 +103,7 @@ export class ImageVolume extends pulumi.dynamic.Resource {
   /** `/dev/<volume group>/<volume>`. */
   declare readonly devicePath: pulumi.Output<string>;
   /** How it takes its space, which `provisioning` may leave open. */
-  declare readonly provisionedAs: pulumi.Output<"thin" | "thick">;
+  declare readonly provisionedAs: pulumi.Output<Provisioning>;
   /** The thin pool that it is in; undefined for a thick volume. */
   declare readonly pool: pulumi.Output<string | undefined>;
   declare readonly sizeBytes: pulumi.Output<number>;

@@ -6,7 +6,7 @@ import type {
   verifyCache,
 } from "../../providers/image-cache/effects/cache.ts";
 import type { prewarmImage } from "../../providers/image-cache/effects/prewarm.ts";
-import { type BaseImageFormat, objectOf } from "../../providers/image-volume/core/base-image.ts";
+import { type BaseImage, referTo } from "../../providers/image-volume/core/base-image.ts";
 import type { ImageReference } from "../../providers/image-volume/core/arguments.ts";
 import { formatBytes, formatTable } from "./units.ts";
 
@@ -18,14 +18,7 @@ export type HostAnswer<Answer> = { host: string } & (Answer | { error: string })
  * @throws GroundworkError `unknown-image`
  */
 export function imagesOf(
-  {
-    images,
-    objectStore,
-  }: Pick<Config, "objectStore"> & {
-    images: readonly (Pick<Config["images"][number], "name" | "sha256"> & {
-      format?: BaseImageFormat;
-    })[];
-  },
+  { images, objectStore }: Pick<Config, "objectStore"> & { images: readonly BaseImage[] },
   names?: readonly string[],
 ): (ImageReference & { name: string })[] {
   const known = images.map(({ name }) => name);
@@ -38,10 +31,7 @@ export function imagesOf(
     });
   return images
     .filter(({ name }) => names?.includes(name) !== false)
-    .map(({ name, sha256, format }) => ({
-      ...{ name, ...objectStore, ...objectOf({ name, format }) },
-      ...(sha256 !== undefined && { sha256: sha256.toLowerCase() }),
-    }));
+    .map((image) => ({ name: image.name, ...referTo(objectStore, image) }));
 }
 
 const short = (digest: string): string => `${digest.slice(0, 12)}…`;

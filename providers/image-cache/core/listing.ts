@@ -9,8 +9,8 @@ export interface CacheFile {
   digest: string;
   /**
    * `whole`: an entry of the length that its name tells · `truncated`: an entry of another length,
-   * never used · `encoded`: a copy of an entry that decodes faster · `corrupt`: an entry set aside because its content had changed · `partial`: what a
-   * fetch has brought so far.
+   * never used · `encoded`: a copy of an entry that decodes faster · `corrupt`: an entry set aside
+   * because its content had changed · `partial`: what a fetch has brought so far.
    */
   state: "whole" | "encoded" | "truncated" | "corrupt" | "partial";
   /** The digest that its own content must have; absent where that is not known. */

@@ -57,6 +57,10 @@ const image = z.strictObject({
 export const wipes = ["discard", "zero", "none"] as const;
 export type Wipe = (typeof wipes)[number];
 
+/** Where new content is written: onto the volume, or beside it to take its place. */
+export const strategies = ["inPlace", "replace"] as const;
+export type Strategy = (typeof strategies)[number];
+
 /** The arguments of an ImageVolume; their meaning stands in resource.ts. */
 export const argumentsSchema = z.strictObject({
   hypervisorUri: z.string().min(1),
@@ -72,7 +76,7 @@ export const argumentsSchema = z.strictObject({
   adopt: z.boolean().optional(),
   wipe: z.enum(wipes).optional(),
   cacheEncoding: z.enum(encodings).optional(),
-  strategy: z.enum(["inPlace", "replace"]).optional(),
+  strategy: z.enum(strategies).optional(),
   keepPrevious: z.boolean().optional(),
   generation: z.int().min(0).max(999_999_999).optional(),
   allowStop: z.boolean().optional(),

@@ -7,11 +7,33 @@ export const baseImageFormats = [
 ] as const;
 export type BaseImageFormat = (typeof baseImageFormats)[number];
 
+/** A base image as the configuration names it. */
+export interface BaseImage {
+  name: string;
+  /** Default `qcow2`. */
+  format?: BaseImageFormat | undefined;
+  /** The digest that it must have, where one is pinned. */
+  sha256?: string | undefined;
+}
+
 /** The object of a base image in the store, and what is in it where that is not the default. */
-export function objectOf(image: { name: string; format?: BaseImageFormat | undefined }): {
+export function objectOf(image: Pick<BaseImage, "name" | "format">): {
   key: string;
   format?: DiskFormat;
 } {
   const { name, format = "qcow2" } = image;
   return { key: `${name}.${format}`, ...(format.startsWith("raw") && { format: "raw" }) };
+}
+
+/** A base image as what volumes are made from. */
+export function referTo<Store>(
+  store: Store,
+  image: BaseImage,
+): Store & ReturnType<typeof objectOf> & { sha256?: string } {
+  const { sha256 } = image;
+  return {
+    ...store,
+    ...objectOf(image),
+    ...(sha256 !== undefined && { sha256: sha256.toLowerCase() }),
+  };
 }

@@ -1,6 +1,7 @@
 import type { ImageVolumeCode } from "./errors.ts";
 import { formatBytes } from "./errors.ts";
 import { buildTags, isOwnTag, type VolumeMarks } from "./layout.ts";
+import type { Strategy } from "./arguments.ts";
 import type { Rate } from "./rates.ts";
 import { contentSteps, stopSteps } from "./content.ts";
 import type { HostObservation, ObservedVolume } from "./parsers.ts";
@@ -26,7 +27,7 @@ export interface DesiredVolume extends PlacementWish {
   /** Whether such domains are started again. */
   startAgain: boolean;
   /** `replace`: new content is written beside the volume while that is in use, and then takes its place. */
-  strategy: "inPlace" | "replace";
+  strategy: Strategy;
   /** Whether what the volume was stays beside it, as long as nothing else is to be kept. */
   keepPrevious: boolean;
   /** `next`: it is to take another's place. */
@@ -163,15 +164,7 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
   const shape = thin ?? shapeSteps(desired, volume, targetBytes);
   const content = thin === undefined ? contentSteps(desired, observed, targetBytes) : [];
   const stop = content.length > 0 ? stopSteps(desired, volume) : [];
-  if (stop === undefined)
-    return refuse(
-      "volume-in-use",
-      `its content would be rewritten while ${describeUsers(volume ?? { users: [] })} has it open`,
-      {
-        next: "Shut that down, or set allowStop to true if it is a domain, then run the same command again.",
-        mayPass: true,
-      },
-    );
+  if (stop === undefined) return refuseInUse("rewritten", volume);
   const starts = (volume?.marks.stopped ?? []).length > 0 || stop.some((step) => step.startAgain);
   const needsImage = [...shape, ...content].some(({ kind }) =>
     ["populateVolume", "makeGolden"].includes(kind),
@@ -278,7 +271,19 @@ export function describeUsers(volume: Pick<ObservedVolume, "users">): string {
     .join(", ");
 }
 
-function refuse(
+/** The refusal to take a volume from whoever has it open. */
+export function refuseInUse(verb: "rewritten" | "replaced", volume?: ObservedVolume): Plan {
+  return refuse(
+    "volume-in-use",
+    `its content would be ${verb} while ${describeUsers(volume ?? { users: [] })} has it open`,
+    {
+      next: "Shut that down, or set allowStop to true if it is a domain, then run the same command again.",
+      mayPass: true,
+    },
+  );
+}
+
+export function refuse(
   code: ImageVolumeCode,
   reason: string,
   rest: { next: string; mayPass?: boolean },

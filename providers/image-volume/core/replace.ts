@@ -4,11 +4,12 @@ import type { ObservedVolume } from "./parsers.ts";
 import {
   type DesiredVolume,
   describeOwner,
-  describeUsers,
   isOurs,
   type Observed,
   type Plan,
   plan,
+  refuse,
+  refuseInUse,
   shapeSteps,
   type Step,
 } from "./plan.ts";
@@ -85,16 +86,7 @@ export function planReplacement(
   const blocked = refuseForeign(desired, observed);
   if (blocked !== undefined) return blocked;
   const stop = stopSteps(desired, volume);
-  if (stop === undefined)
-    return {
-      kind: "refusal",
-      refusal: {
-        code: "volume-in-use",
-        reason: `its content would be replaced while ${describeUsers(volume)} has it open`,
-        next: "Shut that down, or set allowStop to true if it is a domain, then run the same command again.",
-        mayPass: true,
-      },
-    };
+  if (stop === undefined) return refuseInUse("replaced", volume);
   // What makes place now is the previous one then.
   const after: Step[] = desired.keepPrevious
     ? []
@@ -214,15 +206,13 @@ function refuseForeign(desired: DesiredVolume, observed: Observed): Plan | undef
   const foreign =
     inTheWay ?? [next, previous].find((each) => each && !isOurs(desired, each.volume));
   if (foreign === undefined) return undefined;
-  return {
-    kind: "refusal",
-    refusal: {
-      code: "volume-not-ours",
-      reason: `"${foreign.name}" exists beside it and ${describeOwner(foreign.volume.marks)}`,
+  return refuse(
+    "volume-not-ours",
+    `"${foreign.name}" exists beside it and ${describeOwner(foreign.volume.marks)}`,
+    {
       next: "Rename or remove that one, or set strategy to inPlace and keepPrevious to false.",
-      mayPass: false,
     },
-  };
+  );
 }
 
 function fits(desired: DesiredVolume, { volume }: Companion): boolean {
