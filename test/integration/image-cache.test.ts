@@ -2,7 +2,6 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { renderEvict } from "../../providers/image-cache/core/scripts.ts";
 import {
   evictFromCache,
@@ -18,14 +17,7 @@ import { type ImageVolumeLab, type TestImage } from "../support/image-volume-lab
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { endTree, tied } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
-
-const until = async (seconds: number, what: string, test: () => boolean): Promise<void> => {
-  const end = performance.now() + seconds * 1000;
-  while (!test()) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${String(seconds)} s`);
-    await sleep(20);
-  }
-};
+import { until } from "../support/until.ts";
 
 for (const where of ["this machine", "a host behind SSH"] as const)
   describe(`the image cache of ${where}`, function () {
@@ -140,7 +132,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       fs.writeFileSync(hold, "");
       const create = lab.create(lab.args(image));
       create.catch(() => undefined);
-      await until(30, "the convert", () => fs.existsSync(`${hold}.seen`));
+      await until(() => fs.existsSync(`${hold}.seen`), "the convert", 30);
       assert.equal((await listCache(lab.uri)).files[0]?.inUse, true);
       assert.deepEqual(await evictedDigests({ maxBytes: 0 }), []);
       fs.rmSync(hold);
@@ -158,7 +150,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       fetching.catch(() => undefined);
       const has = (pattern: RegExp): boolean =>
         fs.existsSync(lab.cache) && fs.readdirSync(lab.cache).some((name) => pattern.test(name));
-      await until(30, "the fetch", () => has(/\.part/));
+      await until(() => has(/\.part/), "the fetch", 30);
       const { files } = await listCache(lab.uri);
       assert.ok(
         files.length > 0 && files.every(({ inUse, state }) => inUse && state === "partial"),
@@ -224,7 +216,7 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       const image = await prewarmed();
       fs.appendFileSync(entryOf(image), "x");
       const reader = holdShared(entryOf(image));
-      await until(10, "the lock", () => isLocked(entryOf(image)));
+      await until(() => isLocked(entryOf(image)), "the lock", 10);
       const results = (await verifyCache(lab.uri)).map(({ result }) => result);
       endTree(reader.pid);
       assert.deepEqual(results, ["corrupt-in-use"]);

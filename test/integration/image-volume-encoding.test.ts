@@ -10,6 +10,7 @@ import {
 } from "../../providers/image-cache/effects/cache.ts";
 import type { ImageVolumeLab, TestImage } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
+import { until } from "../support/until.ts";
 
 describe("an image cache that keeps copies which decode faster", function () {
   this.timeout(120_000);
@@ -28,13 +29,6 @@ describe("an image cache that keeps copies which decode faster", function () {
     fs.rmSync(lab.cache, { recursive: true, force: true });
   });
 
-  const until = async (condition: () => boolean): Promise<void> => {
-    const end = Date.now() + 60_000;
-    while (!condition()) {
-      assert.ok(Date.now() < end, "it did not come to pass within a minute");
-      await sleep(50);
-    }
-  };
   /** A qcow2 of text, which compresses, unlike the random bytes of other tests. */
   const image = async (key: string, type = "zlib"): Promise<TestImage> => {
     const raw = path.join(lab.group.folder, `${key}.raw`);

@@ -4,8 +4,6 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { openHost } from "../../providers/host/effects/host.ts";
-import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts";
-import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
 import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
 import { type FaultFront, startFaultFront } from "../support/fault-front.ts";
@@ -17,7 +15,6 @@ import {
 } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { makePrivateCa } from "../support/private-ca.ts";
-import { plainQcow2 } from "../support/volume-situations.ts";
 
 const program = path.resolve(import.meta.dirname, "../support/create-volume.ts");
 
@@ -135,17 +132,9 @@ describe("an image volume and a store that changes, lacks or forges something", 
         lab.minio.endpoint,
         endpoint,
       );
-      const { digest, bytes } = image;
-      const printed = await openHost("qemu:///system").run(
-        renderEnsureEntry({
-          cache: cacheLayout(lab.cache),
-          digest,
-          bytes,
-          format: plainQcow2,
-          source: { url },
-        }),
-        { purpose: "fetch" },
-      );
+      const printed = await openHost("qemu:///system").run(lab.fetchScript(image, url), {
+        purpose: "fetch",
+      });
       assert.match(printed, /^@fail fetch-failed curl ended with 60, /m);
       assert.deepEqual(front?.seen, []);
     });

@@ -9,6 +9,7 @@ import { type ImageVolumeLab, rejects, type TestImage } from "../support/image-v
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 import { endTree, tied } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
+import { until } from "../support/until.ts";
 
 const program = path.resolve(import.meta.dirname, "../support/create-volume.ts");
 
@@ -41,14 +42,6 @@ for (const where of ["this machine", "a host behind SSH"] as const)
       }
       slow = await lab.image({ dataMiB: 8 });
     });
-
-    const until = async (condition: () => boolean, seconds = 60): Promise<void> => {
-      const end = Date.now() + seconds * 1000;
-      while (!condition()) {
-        assert.ok(Date.now() < end, `waited ${String(seconds)} s in vain`);
-        await new Promise((resolve) => setTimeout(resolve, 50));
-      }
-    };
 
     const startCreate = (inputs: Record<string, unknown>): ChildProcess => {
       const args = ["--import=tsx", program, JSON.stringify(inputs)];

@@ -8,6 +8,7 @@ import { startHypervisor, type TestHypervisor } from "../support/hypervisor.ts";
 import { ImageVolumeLab, type Made, rejects, type TestImage } from "../support/image-volume-lab.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { renderTinyDomain, uploadTinyGuest } from "../support/tiny-guest.ts";
+import { until } from "../support/until.ts";
 
 describe("writing an image anew below a domain", function () {
   this.timeout(180_000);
@@ -73,13 +74,6 @@ describe("writing an image anew below a domain", function () {
     lab.removeVolumes();
   });
 
-  const until = async (condition: () => boolean): Promise<void> => {
-    const end = Date.now() + 60_000;
-    while (!condition()) {
-      assert.ok(Date.now() < end, "it did not come to pass within a minute");
-      await sleep(50);
-    }
-  };
   const tags = (made: Made): string[] => lab.group.tags(made.id.split("/")[1] ?? "");
 
   it("is refused without allowStop, and says what to set", async () => {

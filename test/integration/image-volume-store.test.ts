@@ -216,22 +216,14 @@ describe("an image volume's object store", function () {
 
     it("#13 refuses a presigned URL that has expired without showing it", async () => {
       const image = await lab.image();
-      const { bytes, digest } = image;
       const url = (await lab.minio.client.presignedGetObject("images", image.key, 1)).replace(
         lab.minio.endpoint,
         lab.front.endpoint,
       );
       await new Promise((resolve) => setTimeout(resolve, 2100));
-      const printed = await openHost("qemu:///system").run(
-        renderEnsureEntry({
-          cache: cacheLayout(lab.cache),
-          digest,
-          bytes,
-          format: plainQcow2,
-          source: { url },
-        }),
-        { purpose: "fetch" },
-      );
+      const printed = await openHost("qemu:///system").run(lab.fetchScript(image, url), {
+        purpose: "fetch",
+      });
       assert.match(printed, /^@fail image-forbidden 403$/m);
       assert.doesNotMatch(printed, /X-Amz/);
     });
@@ -244,15 +236,8 @@ describe("an image volume's object store", function () {
         bucket: "images",
         key: image.key,
       });
-      const { digest, bytes } = image;
       lab.front.fault = (request) => onImage(image, request, { bytesPerSecond: 8 * 2 ** 20 });
-      const other = renderEnsureEntry({
-        cache: cacheLayout(lab.cache),
-        digest,
-        bytes,
-        format: plainQcow2,
-        source: { url },
-      });
+      const other = lab.fetchScript(image, url);
       const [one, two] = await Promise.all([
         lab.create(lab.args(image)),
         lab.create(lab.args(image)),

@@ -2,12 +2,12 @@ import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { execa } from "execa";
 import { FakeGuest } from "../support/fake-guest.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { PulumiProject } from "../support/pulumi-project.ts";
 import { undoAtExit } from "../support/scratch.ts";
+import { until } from "../support/until.ts";
 
 /** Processes whose working folder is the given one, by their command lines. */
 function processesIn(folder: string): { pid: number; command: string }[] {
@@ -24,14 +24,6 @@ function processesIn(folder: string): { pid: number; command: string }[] {
       }
     });
 }
-
-const untilTrue = async (seconds: number, what: string, test: () => boolean): Promise<void> => {
-  const end = performance.now() + seconds * 1000;
-  while (!test()) {
-    if (performance.now() > end) throw new Error(`${what}: not within ${String(seconds)} s`);
-    await sleep(100);
-  }
-};
 
 describe("a provider at work", function () {
   this.timeout(240_000);
@@ -77,15 +69,15 @@ describe("a provider at work", function () {
     const up = project.pulumi("up", "--yes", "--skip-preview");
     let output = "";
     up.all.on("data", (chunk: Buffer) => (output += chunk.toString()));
-    await untilTrue(90, "progress", () => /guest: \d+ s: /.test(output));
+    await until(() => /guest: \d+ s: /.test(output), "progress", 90);
     const find = (what: string) =>
       processesIn(folder).filter(({ command }) => command.includes(what));
     assert.equal(find("cmd/dynamic-provider/index.js").length, 1);
     const engines = processesBelow(up.pid).filter(({ command }) => /^\/\S+\/pulumi /.test(command));
     assert.equal(engines.length, 1, JSON.stringify(engines));
     for (const { pid } of engines) process.kill(pid, "SIGKILL");
-    await untilTrue(10, "its end", () => find("cmd/dynamic-provider/index.js").length === 0);
-    await untilTrue(10, "the end of ssh", () => find("ssh -F").length === 0);
+    await until(() => find("cmd/dynamic-provider/index.js").length === 0, "its end", 10);
+    await until(() => find("ssh -F").length === 0, "the end of ssh", 10);
     await up;
   });
 

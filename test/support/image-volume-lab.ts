@@ -5,6 +5,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { GroundworkError } from "../../providers/errors.ts";
 import type { Properties } from "../../providers/handler.ts";
+import { renderEnsureEntry } from "../../providers/image-volume/core/commands.ts";
+import { cacheLayout } from "../../providers/image-volume/core/layout.ts";
 import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
 import { type FaultFront, type SeenRequest, startFaultFront } from "./fault-front.ts";
@@ -111,6 +113,14 @@ export class ImageVolumeLab {
       GROUNDWORK_IMAGE_CACHE: this.cache,
       GROUNDWORK_OBJECT_STORE_CREDENTIALS: this.minio.credentialsFile,
     };
+  }
+
+  /** The script that brings an image into the cache from a URL. */
+  fetchScript({ digest, bytes }: Pick<TestImage, "digest" | "bytes">, url: string): string {
+    const format = { disk: "qcow2", packing: "none" } as const;
+    return renderEnsureEntry({
+      ...{ cache: cacheLayout(this.cache), digest, bytes, format, source: { url } },
+    });
   }
 
   /** The ranges of the requests for the image's content so far. */

@@ -1,8 +1,9 @@
 import type { ImageFormat } from "../../providers/image-volume/core/image-format.ts";
 import * as fc from "fast-check";
-import { buildTags, parseTags } from "../../providers/image-volume/core/layout.ts";
+import { buildTags, cacheLayout, parseTags } from "../../providers/image-volume/core/layout.ts";
 import type { ObservedVolume } from "../../providers/image-volume/core/parsers.ts";
 import type { DesiredVolume, Observed, Step } from "../../providers/image-volume/core/plan.ts";
+import type { ImageFile } from "../../providers/image-volume/core/populate.ts";
 
 type SeenPool = NonNullable<Observed["pools"]>[number];
 
@@ -35,6 +36,13 @@ export const volume = (
 
 /** What an image is unless it is said otherwise. */
 export const plainQcow2: ImageFormat = { disk: "qcow2", packing: "none" };
+
+/** An image in the cache of a host. */
+export const cachedImage: ImageFile = {
+  ...{ digest, contentDigest: digest, entry: cacheLayout("/cache").entry(digest, 100) },
+  ...{ fileBytes: 100, virtualBytes: 2048, format: plainQcow2 },
+  ...{ transcode: false, verify: true },
+};
 
 /** What a script is told that the plan saw: a populated volume of stack p/s, small enough to read. */
 export const seenVolume: ObservedVolume = volume(

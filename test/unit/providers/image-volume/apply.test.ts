@@ -3,7 +3,7 @@ import { type ApplyArguments, renderApply } from "../../../../providers/image-vo
 import { cacheLayout } from "../../../../providers/image-volume/core/layout.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
 import { assertBash, assertOrder } from "../../../support/bash-text.ts";
-import { plainQcow2, seenVolume as seen } from "../../../support/volume-situations.ts";
+import { cachedImage, seenVolume as seen } from "../../../support/volume-situations.ts";
 
 const cache = cacheLayout("/var/lib/groundwork/cache");
 const digest = "a".repeat(64);
@@ -19,16 +19,7 @@ const apply = (more: Partial<ApplyArguments> = {}): string =>
       { kind: "markPopulated", addTags: ["groundwork.state=populated"], removeTags: [] },
     ],
     seen: undefined,
-    image: {
-      digest,
-      entry: cache.entry(digest, 100),
-      contentDigest: digest,
-      transcode: false,
-      fileBytes: 100,
-      virtualBytes: 2048,
-      format: plainQcow2,
-      verify: true,
-    },
+    image: cachedImage,
     libvirtUri: "qemu:///system",
     rates: cache.rates,
     ...more,
@@ -98,16 +89,7 @@ describe("renderApply", () => {
   });
 
   it("does not read an image again that was verified in this run", () => {
-    const image = {
-      digest,
-      entry: cache.entry(digest, 100),
-      contentDigest: digest,
-      transcode: false,
-      fileBytes: 100,
-      virtualBytes: 2048,
-      format: plainQcow2,
-      verify: false,
-    };
+    const image = { ...cachedImage, verify: false };
     assert.doesNotMatch(apply({ image }), /exec \{sum\}/);
   });
 

@@ -3,10 +3,7 @@ import { spawnSync } from "node:child_process";
 import { renderEnsureGolden } from "../../../../providers/image-volume/core/golden.ts";
 import { thinLibrary } from "../../../../providers/image-volume/core/thin-library.ts";
 import { volumeGroupCommands } from "../../../../providers/volume-group/core/commands.ts";
-import { plainQcow2 } from "../../../support/volume-situations.ts";
-
-const digest = "ab".repeat(32);
-const entry = `/var/lib/groundwork/cache/${digest}.100.image`;
+import { cachedImage } from "../../../support/volume-situations.ts";
 
 const bash = (script: string): { out: string; status: number | null } => {
   const { stdout, status } = spawnSync("bash", [], { input: script, encoding: "utf8" });
@@ -17,16 +14,7 @@ describe("renderEnsureGolden", () => {
   const script = renderEnsureGolden({
     ...{ commands: volumeGroupCommands("device-mapper"), volumeGroup: "lab", pool: "pool" },
     rates: "/cache/rates",
-    image: {
-      digest,
-      entry,
-      contentDigest: digest,
-      transcode: false,
-      fileBytes: 100,
-      virtualBytes: 2048,
-      format: plainQcow2,
-      verify: true,
-    },
+    image: cachedImage,
   });
 
   it("is bash", () => {
