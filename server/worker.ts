@@ -7,11 +7,8 @@ import { endRunningScripts } from "../providers/host/effects/host.ts";
 import { observeHost, readCacheLayout } from "../providers/image-volume/effects/hosts.ts";
 import { onProgress } from "../providers/image-volume/effects/progress.ts";
 import { isOurs } from "../providers/image-volume/core/plan.ts";
-import {
-  ensureVolume,
-  examineVolume,
-  refusalOf,
-} from "../providers/image-volume/effects/volumes.ts";
+import { refusalOf } from "../providers/image-volume/effects/apply.ts";
+import { ensureVolume, examineVolume } from "../providers/image-volume/effects/volumes.ts";
 
 /*
  * Does one job, told in the first line of standard input, and reports in lines of JSON. When standard

@@ -16,13 +16,13 @@ import {
   digestSource,
   type PlanSummary,
 } from "./core/summary.ts";
+import { refusalOf } from "./effects/apply.ts";
 import {
   buildDesired,
   ensureVolume,
   type Ensured,
   examineVolume,
   readVolume,
-  refusalOf,
   removeVolume,
 } from "./effects/volumes.ts";
 

@@ -21,6 +21,8 @@ export interface RunOptions {
   onLine?: (line: string) => void;
   /** Texts that errors must not show. */
   secrets?: readonly string[];
+  /** Ends the script early, with all that it started. */
+  signal?: AbortSignal;
 }
 
 /** A machine on which bash scripts run: this one, or one reached over SSH. */
@@ -77,6 +79,7 @@ export function openHost(uri: string): Host {
     const secrets = options.secrets ?? [];
     if (ending) throw new Error(`did not ${options.purpose}: this process is ending`);
     const [file, args] = commandLine(connection);
+    options.signal?.throwIfAborted();
     const child = execa(file, args, {
       stdin: "pipe",
       reject: false,
@@ -104,6 +107,7 @@ export function openHost(uri: string): Host {
         for await (const line of child.iterable({ from: "stdout" })) onLine(line);
       })().catch(() => undefined); // the result below reports the failure
     }
+    options.signal?.addEventListener("abort", () => child.stdin.end(), { once: true });
     const started: RunningScript = { end: () => child.stdin.end(), ended: child };
     running.add(started);
     const result = await child;

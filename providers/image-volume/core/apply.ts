@@ -6,10 +6,10 @@ import {
 } from "../../volume-group/core/commands.ts";
 import { domainLibrary, renderStartDomains, renderStopDomains } from "./domains.ts";
 import { buildTags, volumeLock } from "./layout.ts";
-import type { ObservedVolume } from "./parsers.ts";
+import { type ObservedVolume, reportOptions, volumeColumns } from "./parsers.ts";
 import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
-import { type ImageFile, renderCountBlocks, renderPopulate } from "./populate.ts";
+import { type ImageFile, renderCountBlocks, renderPopulate, renderRefuseUsed } from "./populate.ts";
 import { amountOf } from "./rates.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { thinLibrary } from "./thin-library.ts";
@@ -57,16 +57,27 @@ export function renderApply(args: ApplyArguments): string {
     "gw_begin",
     ...lines,
     'echo "@value steps $gw_steps"',
+    renderReport(commands, id),
     `gw_keep_rates ${quote(args.rates)} || true`,
     ...(args.image?.transcode === true ? [renderTranscodeLater(args.image)] : []),
     "gw_done=1",
   ]);
 }
 
+/** Tells how the volume is at the end; see `parseVolumeReport`. */
+function renderReport(commands: VolumeGroupCommands, id: string): string {
+  const look = commands.lvm("lvs", ...reportOptions, "-o", volumeColumns, id);
+  return `echo "@value volume $(${look} | tr -d '\\n')"`;
+}
+
 /** Notes how long a step took. */
 export function renderTook(step: Step, image: ImageFile | undefined): string {
   const bytes = bytesOfStep(step, image?.virtualBytes ?? 0);
-  const amount = amountOf(step, image?.fileBytes ?? 0);
+  // How fast the network was, or a decoded file was read, says nothing of the next volume.
+  const amount =
+    (image?.follow ?? image?.decoded) !== undefined && step.kind === "populateVolume"
+      ? 0
+      : amountOf(step, image?.fileBytes ?? 0);
   return `gw_took ${step.kind} ${String(bytes)} ${String(amount)}`;
 }
 
@@ -99,6 +110,7 @@ function renderUndo(step: Step, args: ApplyArguments): string {
 
 function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
   const { commands, volumeGroup, volumeName } = args;
+  const isNew = args.seen === undefined;
   const retag = (add: readonly string[], remove: readonly string[]): string[] => {
     const words = [
       ...remove.filter((tag) => !add.includes(tag)).flatMap((tag) => ["--deltag", tag]),
@@ -148,7 +160,7 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
       ];
     }
     case "populateVolume":
-      return [...renderRoom(args), ...renderPopulate(args, id)];
+      return [...renderRoom(args), ...renderPopulate({ ...args, isNew }, id)];
     case "zeroTail":
       return [
         // Where the whole volume read as zeroes before, nothing is left to do.
@@ -157,8 +169,7 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
       ];
     case "zeroVolume":
       return [
-        'gw_refuse_open "$device"',
-        commands.assertIdle(volumeGroup, volumeName),
+        ...renderRefuseUsed({ ...args, isNew }),
         `gw_blank "$device" || gw_zero "$device" 0 ${String(step.toBytes)}`,
         'sync -- "$device"',
       ];

@@ -3,6 +3,7 @@ import { renderDetectActivation, volumeGroupCommands } from "../../volume-group/
 import { fetchLibrary } from "./fetch-library.ts";
 import type { ImageFormat } from "./image-format.ts";
 import type { CacheLayout } from "./layout.ts";
+import { reportOptions, volumeColumns } from "./parsers.ts";
 import { headerBytes } from "./qcow2.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { unpackLibrary } from "./unpack-library.ts";
@@ -16,11 +17,12 @@ const tools = [
   "blkdiscard",
   "fallocate",
   "sha256sum",
+  "perl",
 ];
 
 /** A script that tells everything about a host's volumes and cache at once; see `parseProbe`. */
 export function renderProbe(cache: CacheLayout): string {
-  const report = "--reportformat json --units b --nosuffix";
+  const report = reportOptions.join(" ");
   return [
     "set -euo pipefail",
     "section() { printf '@@%s\\n' \"$1\"; }",
@@ -35,7 +37,7 @@ export function renderProbe(cache: CacheLayout): string {
     scriptLibrary,
     'section activation; echo "$activation"',
     `section groups; vg_lvm vgs ${report} -o vg_name,vg_free,vg_extent_size`,
-    `volumes=$(vg_lvm lvs ${report} -o vg_name,lv_name,lv_uuid,lv_size,segtype,lv_tags,pool_lv,data_percent,metadata_percent,zero,lv_health_status)`,
+    `volumes=$(vg_lvm lvs ${report} -o ${volumeColumns})`,
     "section volumes; printf '%s\\n' \"$volumes\"",
     `section devices`,
     "declare -A device_of=()",

@@ -53,7 +53,7 @@ export function renderEnsureGolden(args: {
     "gw_begin",
     `gw_undo+=(${quote(commands.remove(volumeGroup, name))})`,
     commands.createThin(volumeGroup, pool, name, image.virtualBytes, [role, content]),
-    ...renderPopulate({ commands, volumeGroup, volumeName: name, image }, id),
+    ...renderPopulate({ commands, volumeGroup, volumeName: name, image, isNew: true }, id),
     'sync -- "$device"',
     `${commands.lvm("lvchange", "--permission", "r", "--setactivationskip", "y", "--addtag", done, id)} >&2`,
     commands.deactivate(volumeGroup, name),

@@ -36,6 +36,8 @@ export interface CacheLayout {
   lock(digest: string): string;
   /** The file into which the copy of an entry is written that decodes faster. */
   encodingDraft(digest: string): string;
+  /** The decoded image while several volumes of one run, which is named by `run`, are written from it. */
+  decoded(digest: string, run: string): string;
   /** Held while that is done. */
   encodingLock(digest: string): string;
   /** What this host has measured of the steps of earlier runs. */
@@ -55,9 +57,15 @@ export function cacheLayout(folder: string): CacheLayout {
     partial: (digest) => `${folder}/${checkedDigest(digest)}.part`,
     lock: (digest) => `${folder}/${checkedDigest(digest)}.lock`,
     encodingDraft: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd`,
+    decoded: (digest, run) => `${folder}/${checkedDigest(digest)}.part.decoded.${run}`,
     encodingLock: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd.lock`,
     rates: `${folder}.rates`,
   };
+}
+
+/** Matches the name of every `decoded` file of the image. */
+export function decodedPattern(digest: string): string {
+  return `${checkedDigest(digest)}.part.decoded.*`;
 }
 
 function entryName(digest: string, bytes: number): string {

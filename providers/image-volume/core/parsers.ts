@@ -87,6 +87,11 @@ const percentText = z
   .string()
   .regex(/^([0-9]{1,3}(\.[0-9]+)?)?$/)
   .transform(Number);
+/** How LVM is asked for what `parseProbe` and `parseVolumeReport` read. */
+export const reportOptions = ["--reportformat", "json", "--units", "b", "--nosuffix"] as const;
+export const volumeColumns =
+  "vg_name,lv_name,lv_uuid,lv_size,segtype,lv_tags,pool_lv,data_percent,metadata_percent,zero,lv_health_status";
+
 const groupsReport = z.object({
   report: z.tuple([
     z.object({
@@ -141,7 +146,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
       "host-lacks-tools",
       `Cannot manage volumes on ${hostName}: it lacks ${missing.join(", ")}.`,
       {
-        next: "Install lvm2, qemu-utils, curl and util-linux there.",
+        next: "Install lvm2, qemu-utils, curl, util-linux and perl there.",
       },
     );
 
@@ -169,16 +174,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
         ...{ dataPercent: row.data_percent, metadataPercent: row.metadata_percent },
         ...{ zeroes: row.zero === "zero" || row.zero === "1", health: row.lv_health_status },
       });
-    const tags = row.lv_tags.split(",").filter((tag) => tag !== "");
-    volumes.set(id, {
-      uuid: row.lv_uuid,
-      sizeBytes: row.lv_size,
-      segmentType: row.segtype,
-      ...(row.pool_lv !== "" && { pool: row.pool_lv }),
-      tags,
-      marks: parseTags(tags),
-      users: users.get(devices.get(id) ?? "none") ?? [],
-    });
+    volumes.set(id, buildVolume(row, users.get(devices.get(id) ?? "none") ?? []));
   }
   const groups = report(groupsReport, section("groups"), hostName).report[0].vg;
   const cacheFree = section("free").trim();
@@ -197,6 +193,32 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
     cache: parseCacheListing(lines("cache")),
     cacheFreeBytes: Number(cacheFree),
   };
+}
+
+function buildVolume(
+  row: z.infer<typeof volumesReport>["report"][0]["lv"][number],
+  users: VolumeUser[],
+): ObservedVolume {
+  const tags = row.lv_tags.split(",").filter((tag) => tag !== "");
+  return {
+    uuid: row.lv_uuid,
+    sizeBytes: row.lv_size,
+    segmentType: row.segtype,
+    ...(row.pool_lv !== "" && { pool: row.pool_lv }),
+    tags,
+    marks: parseTags(tags),
+    users,
+  };
+}
+
+/**
+ * Reads what a script says of the volume that it leaves; who uses that is not in it.
+ * @throws GroundworkError `bad-probe-output`
+ */
+export function parseVolumeReport(printed: string, hostName: string): ObservedVolume {
+  const [row] = report(volumesReport, printed, hostName).report[0].lv;
+  if (row === undefined) throw badProbe(hostName, "the volume is missing in LVM's report");
+  return buildVolume(row, []);
 }
 
 /** Reads lines `name<TAB>bytes`; an entry whose length is not the one its name tells is none. */

@@ -1,6 +1,7 @@
 import { quote } from "../../host/core/script.ts";
 import type { VolumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageFormat } from "./image-format.ts";
+import { followLibrary } from "./follow-library.ts";
 import { corruptSuffix } from "./layout.ts";
 
 /** An image in a host's cache. */
@@ -21,6 +22,15 @@ export interface ImageFile {
   unpackedBytes?: number;
   /** Whether the entry's digest is not known to be right from this very run. */
   verify: boolean;
+  /** The disk as a raw file, where several volumes want it at the same time: it is read instead. */
+  decoded?: string;
+  /** Only while another script of this run fetches the entry, and makes it one once its digest is right. */
+  follow?: {
+    /** The file into which it is fetched. */
+    part: string;
+    /** The first bytes that it must have, as they were checked. */
+    header: Uint8Array;
+  };
 }
 
 /** What a populate script needs to know of its volume. */
@@ -29,6 +39,8 @@ export interface PopulateTarget {
   volumeGroup: string;
   volumeName: string;
   image?: ImageFile;
+  /** Whether the script itself has made the volume, so that nobody can be using it. */
+  isNew: boolean;
 }
 
 /**
@@ -39,39 +51,70 @@ export interface PopulateTarget {
 export function renderPopulate(args: PopulateTarget, id: string): string[] {
   const { image } = args;
   if (image === undefined) throw new Error(`no image to populate ${id} from`);
-  const entry = quote(image.entry);
   return [
-    `gw_use ${entry}`,
-    'gw_refuse_open "$device"',
-    args.commands.assertIdle(args.volumeGroup, args.volumeName),
-    ...(image.verify
-      ? [`exec {sum}< <(gw_digest <${entry})`, "verifier=$!", "gw_background+=($!)"]
-      : []),
+    ...renderSource(image),
+    ...renderRefuseUsed(args),
+    ...renderVerify(image),
     "target=''",
     'if gw_blank "$device"; then target=--target-is-zero; fi',
     ...renderWrite(image),
-    ...(image.verify
-      ? [
-          'read -r digest <&"$sum" || true',
-          `if [ "$digest" != ${image.contentDigest} ]; then`,
-          // A copy is made again from its entry.
-          ...(image.contentDigest === image.digest
-            ? [
-                `  mv -fT -- ${entry} ${quote(`${image.entry}${corruptSuffix}`)}`,
-                '  gw_fail cache-entry-corrupt "$digest"',
-              ]
-            : [`  rm -f -- ${entry}`, '  gw_fail cache-copy-corrupt "$digest"']),
-          "fi",
-        ]
-      : []),
+    ...renderVerified(image),
+    ...renderFollowed(image),
     `[ "\${converted-}" != no ] || vg_fail "${image.format.packing === "none" ? "qemu-img could not convert the image" : "the image could not be unpacked"}"`,
   ];
+}
+
+/** Sets `$source`, what the image is read from, and keeps that from being evicted. */
+export function renderSource({ entry, fileBytes, follow, decoded }: ImageFile): string[] {
+  if (follow === undefined) return [`source=${quote(decoded ?? entry)}`, 'gw_use "$source"'];
+  const header = Buffer.from(follow.header).toString("hex");
+  return [
+    followLibrary,
+    `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header}`,
+  ];
+}
+
+/** What was written stays unmarked until it is sure that it was the image. */
+export function renderFollowed({ entry, follow }: ImageFile): string[] {
+  if (follow === undefined) return [];
+  return [
+    `[ "\${converted-}" != no ] || gw_fail host-changed 'the image could not be written while it is fetched'`,
+    `gw_followed ${quote(follow.part)} ${quote(entry)}`,
+  ];
+}
+
+/** Hashes an entry that came from the cache while it is read … */
+export function renderVerify({ entry, verify }: ImageFile): string[] {
+  return verify ? [`exec {sum}< <(gw_digest <${quote(entry)})`, "gw_background+=($!)"] : [];
+}
+
+/** … and sets it aside if it is not what it was. */
+export function renderVerified({ entry, verify, digest, contentDigest }: ImageFile): string[] {
+  if (!verify) return [];
+  return [
+    'read -r digest <&"$sum" || true',
+    `if [ "$digest" != ${contentDigest} ]; then`,
+    // A copy is made again from its entry.
+    ...(contentDigest === digest
+      ? [
+          `  mv -fT -- ${quote(entry)} ${quote(`${entry}${corruptSuffix}`)}`,
+          '  gw_fail cache-entry-corrupt "$digest"',
+        ]
+      : [`  rm -f -- ${quote(entry)}`, '  gw_fail cache-copy-corrupt "$digest"']),
+    "fi",
+  ];
+}
+
+/** Fails the script while anybody uses the volume. */
+export function renderRefuseUsed(args: Omit<PopulateTarget, "image">): string[] {
+  if (args.isNew) return [];
+  return ['gw_refuse_open "$device"', args.commands.assertIdle(args.volumeGroup, args.volumeName)];
 }
 
 function renderWrite(image: ImageFile): string[] {
   const { entry, virtualBytes, format } = image;
   const { packing, disk } = format;
-  if (packing === "none") return [renderConvert(quote(entry), image)];
+  if (packing === "none") return [renderConvert('"$source"', image)];
   const unpack = `gw_unpack ${packing} <${quote(entry)}`;
   if (disk === "raw")
     return [
@@ -88,13 +131,18 @@ function renderWrite(image: ImageFile): string[] {
 }
 
 /** qemu-img is told both formats, so it probes nothing, and is held by limits. */
-function renderConvert(file: string, { virtualBytes, format }: ImageFile): string {
-  const cpuSeconds = 120 + 60 * Math.ceil(virtualBytes / 2 ** 30);
+function renderConvert(file: string, image: ImageFile): string {
+  const format = image.decoded === undefined ? image.format.disk : "raw";
   return [
-    `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`,
-    `qemu-img convert -p -f ${format.disk} -O raw -n -W -m 4 -t none $target -- ${file} "$device"`,
-    "| gw_convert_progress || converted=no",
+    ...[renderLimits(image), `qemu-img convert -p -f ${format} -O raw -n -W -m 4 -t none $target`],
+    `-- ${file} "$device" | gw_convert_progress || converted=no`,
   ].join(" ");
+}
+
+/** What qemu-img may use to decode the image. */
+export function renderLimits({ virtualBytes }: ImageFile): string {
+  const cpuSeconds = 120 + 60 * Math.ceil(virtualBytes / 2 ** 30);
+  return `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`;
 }
 
 /** Sets `blocks` to how many blocks of a thin pool the image takes, at most; needs `gw_pool` before. */

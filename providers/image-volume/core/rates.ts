@@ -43,11 +43,20 @@ export function estimateSeconds(
 ): number | undefined {
   if (steps.some(({ kind }) => heavy.includes(kind) && !rates.has(kind))) return undefined;
   if (!steps.some(({ kind }) => rates.has(kind))) return undefined;
-  const milliseconds = steps.map((step) => {
+  const milliseconds = new Map<Step["kind"], number>();
+  for (const step of steps) {
     const rate = rates.get(step.kind);
-    return rate === undefined ? 0 : (amountOf(step, imageBytes) * rate.milliseconds) / rate.amount;
-  });
-  return Math.round(milliseconds.reduce((sum, each) => sum + each, 0) / 100) / 10;
+    const taken =
+      rate === undefined ? 0 : (amountOf(step, imageBytes) * rate.milliseconds) / rate.amount;
+    milliseconds.set(step.kind, (milliseconds.get(step.kind) ?? 0) + taken);
+  }
+  const [fetch = 0, populate = 0] = (["fetchImage", "populateVolume"] as const).map((kind) =>
+    milliseconds.get(kind),
+  );
+  // A new volume is written while its image is fetched.
+  const atOnce = milliseconds.has("createVolume") ? Math.min(fetch, populate) : 0;
+  const sum = [...milliseconds.values()].reduce((all, each) => all + each, 0) - atOnce;
+  return Math.round(sum / 100) / 10;
 }
 
 /** Reads lines `STEP MILLISECONDS AMOUNT`; others are left out. */

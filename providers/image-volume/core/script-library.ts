@@ -139,11 +139,13 @@ gw_zero() {
 
 # gw_convert_progress: turns qemu-img's "(12.34/100%)" into our lines, one every two seconds.
 gw_convert_progress() {
-  local text said=$SECONDS
-  while IFS= read -r -d $'\r' text; do
-    [ $((SECONDS - said)) -ge 2 ] || continue
-    said=$SECONDS
-    sed -n 's/.*(\([0-9.]*\)\/100%).*/@progress convert \1/p' <<<"$text"
-  done
+  perl -e '
+    $| = 1; $/ = "\r";
+    my $said = time;
+    while (<STDIN>) {
+      next if time - $said < 2 || !/\(([0-9.]+)\/100%\)/;
+      $said = time;
+      print "\@progress convert $1\n";
+    }'
 }
 `.trim();

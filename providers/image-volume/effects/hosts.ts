@@ -83,6 +83,8 @@ export interface ScriptRun {
   heavy?: boolean;
   onLine?: (line: string) => void;
   secrets?: readonly string[];
+  /** Ends the script early, with all that it started. */
+  signal?: AbortSignal;
 }
 
 /**

@@ -65,6 +65,8 @@ export function readHeader(
 
 /** A verified image in a host's cache. */
 export interface CachedImage extends ImageFile {
+  /** The length of the entry itself, which is not that of a copy. */
+  cachedBytes: number;
   /** What fetching it took; empty when it was there, or another volume's run fetched it. */
   steps: StepOutcome[];
 }
@@ -130,20 +132,72 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
       : { entry: cache.entry(digest, bytes), own: digest, bytes };
   const fileBytes = packed ? unpacked : file.bytes;
   const virtualBytes = checkDisk(header, fileBytes, format.disk, name);
-  const isZlib =
-    format.disk === "qcow2" &&
-    !packed &&
-    parseQcow2Header(header, fileBytes, name).compression === "zlib";
   const fetched = values.get("fetched") === "yes";
   const verify = !fetched || file.own !== digest;
   countFetch(fetched ? "miss" : "hit", fetched ? bytes : 0);
   const steps = parseStepOutcomes(values.get("steps"));
   return {
-    ...{ digest, entry: file.entry, contentDigest: file.own, fileBytes: file.bytes },
-    transcode: isZlib && args.encoding === "zstd",
+    ...{
+      digest,
+      cachedBytes: bytes,
+      entry: file.entry,
+      contentDigest: file.own,
+      fileBytes: file.bytes,
+    },
+    transcode: args.encoding === "zstd" && isZlib(header, fileBytes, image),
     ...{ format, virtualBytes, verify, steps },
     ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
   };
+}
+
+/** Whether a copy that is compressed with zstd would decode faster. */
+function isZlib(header: Uint8Array, fileBytes: number, image: ImageReference): boolean {
+  const { disk, packing } = formatOf(image);
+  const name = `image ${describeImage(image)}`;
+  return (
+    disk === "qcow2" &&
+    packing === "none" &&
+    parseQcow2Header(header, fileBytes, name).compression === "zlib"
+  );
+}
+
+/**
+ * The image as it will be in a host's cache, for a script that reads it while it is fetched; undefined
+ * for one that has to be there as a whole. What its first bytes were is checked once more there.
+ */
+export async function readFollowed(args: {
+  image: ImageReference;
+  digest: string;
+  encoding?: Encoding;
+}): Promise<CachedImage | undefined> {
+  const { image, digest, encoding } = args;
+  const format = formatOf(image);
+  if (format.disk !== "qcow2" || format.packing !== "none") return undefined;
+  const { bytes, header } = await readImageObject(image);
+  const cache = readCacheLayout();
+  return {
+    ...{ digest, cachedBytes: bytes, entry: cache.entry(digest, bytes), contentDigest: digest },
+    ...{ fileBytes: bytes, format, verify: false, steps: [] },
+    virtualBytes: parseQcow2Header(header, bytes, `image ${describeImage(image)}`).virtualBytes,
+    transcode: encoding === "zstd" && isZlib(header, bytes, image),
+    follow: { part: cache.partial(digest), header },
+  };
+}
+
+/** Runs what needs the image beside its fetch; when that fails, there is nothing to wait for. */
+export async function besides<Result>(
+  fetch: (() => Promise<CachedImage>) | undefined,
+  work: (signal: AbortSignal) => Promise<Result>,
+): Promise<[CachedImage | undefined, Result]> {
+  const ending = new AbortController();
+  const fetching = fetch?.().catch((error: unknown) => {
+    ending.abort();
+    throw error;
+  });
+  const [fetched, worked] = await Promise.allSettled([fetching, work(ending.signal)]);
+  if (fetched.status === "rejected") throw fetched.reason;
+  if (worked.status === "rejected") throw worked.reason;
+  return [fetched.value, worked.value];
 }
 
 function countFetch(result: "hit" | "miss", bytes: number): void {

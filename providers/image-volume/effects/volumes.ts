@@ -1,17 +1,9 @@
 import { say } from "../../telemetry/effects/log.ts";
-import type { GroundworkError } from "../../errors.ts";
-import { inSpan, recordSpan } from "../../telemetry/effects/telemetry.ts";
-import { type Activation, volumeGroupCommands } from "../../volume-group/core/commands.ts";
+import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
-import { renderApply } from "../core/apply.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
 import { volumeId } from "../core/layout.ts";
-import {
-  buildOutcome,
-  parseStepOutcomes,
-  type PopulateOutcome,
-  type StepOutcome,
-} from "../core/outcome.ts";
+import type { PopulateOutcome } from "../core/outcome.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
 import {
   describeOwner,
@@ -21,34 +13,11 @@ import {
   plan,
   selectObserved,
 } from "../core/plan.ts";
-import { renderRemove } from "../core/remove.ts";
-import { findCompanions, firstPhase, type Phase } from "../core/replace.ts";
-import { renderSwitch } from "../core/switch.ts";
-import { ensureGolden } from "./golden.ts";
-import {
-  forgetObservation,
-  hostName,
-  localUri,
-  observeHost,
-  readCacheLayout,
-  runScript,
-} from "./hosts.ts";
-import {
-  type CachedImage,
-  ensureEntry,
-  readDigest,
-  readHeader,
-  readImageObject,
-} from "./images.ts";
-import { progressReporter } from "./progress.ts";
-
-/** What a volume should be, what is there, and how to come from one to the other. */
-export interface Examined {
-  desired: DesiredVolume;
-  observed: Observed;
-  planned: Plan;
-  activation: HostObservation["activation"];
-}
+import { findCompanions } from "../core/replace.ts";
+import { applyPlan, type Examined, hasStep } from "./apply.ts";
+import { forgetObservation, hostName, observeHost } from "./hosts.ts";
+import { readDigest, readHeader, readImageObject } from "./images.ts";
+import { runRemove } from "./remove.ts";
 
 /** How a volume is after a run, and what the run did. */
 export interface Ensured extends Examined {
@@ -125,19 +94,6 @@ async function lookAndPlan(args: ImageVolumeArguments, options: ExamineOptions):
   return { ...examined, planned: plan(desired, observed) };
 }
 
-function hasStep(planned: Plan, kind: string): boolean {
-  return planned.kind === "steps" && planned.steps.some((step) => step.kind === kind);
-}
-
-/** The error behind a plan that refuses. */
-export function refusalOf(
-  args: ImageVolumeArguments,
-  planned: Extract<Plan, { kind: "refusal" }>,
-): GroundworkError {
-  const id = volumeId(args.volumeGroup, args.volumeName);
-  return refusalError(planned.refusal, "provide", id, hostName(args.hypervisorUri));
-}
-
 /**
  * Makes the volume what the arguments ask for and returns how it then is. Does nothing when it is so
  * already. A volume that this run made goes again when a later step fails; one that was there before
@@ -148,109 +104,46 @@ export async function ensureVolume(
   options: Omit<ExamineOptions, "fresh"> = {},
 ): Promise<Ensured> {
   let outcome: PopulateOutcome | undefined;
+  // `check` has just looked. The scripts hold what it saw against the host before they change anything.
+  let fresh = false;
   for (let attempt = 1; ; attempt += 1) {
-    const examined = await examineVolume(args, { ...options, fresh: true });
-    if (examined.planned.kind === "steps" && examined.planned.steps.length === 0)
-      return { ...examined, ...(outcome && { outcome }) };
+    const examined = await examineVolume(args, { ...options, fresh });
+    const { planned } = examined;
+    if (!fresh && (planned.kind === "refusal" || planned.steps.length === 0)) {
+      fresh = true;
+      continue;
+    }
+    if (isDone(planned)) return { ...examined, ...(outcome && { outcome }) };
     try {
-      outcome =
-        (await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined))) ?? outcome;
+      const applied = await inSpan("apply", spanAttributes(args), () => applyPlan(args, examined));
+      outcome = applied.outcome ?? outcome;
+      const settled = applied.observed && settle(examined, applied.observed);
+      if (settled) return { ...settled, ...(outcome && { outcome }) };
     } catch (error) {
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
-      if (
-        attempt >= 3 ||
-        !hasCode(error, "host-changed", "cache-entry-corrupt", "cache-copy-corrupt")
-      )
+      if (attempt >= 4 || !(hasCode(error, ...passing) || (!fresh && hasCode(error, ...stale))))
         throw error;
       say(`${args.volumeName}: ${error.message}`);
     } finally {
       forgetObservation(args.hypervisorUri);
     }
+    fresh = true;
   }
 }
 
-/** Carries out the first part of a plan that one script can; the caller plans again for the rest. */
-async function applyPlan(
-  args: ImageVolumeArguments,
-  examined: Examined,
-): Promise<PopulateOutcome | undefined> {
-  const { desired, observed, activation } = examined;
-  let { planned } = examined;
-  let image: CachedImage | undefined;
-  const writes = hasStep(planned, "populateVolume") || hasStep(planned, "makeGolden");
-  if (writes && args.image && desired.image) {
-    image = await ensureEntry({
-      ...{ uri: args.hypervisorUri, image: args.image, volumeName: args.volumeName },
-      digest: desired.image.digest,
-      ...(args.cacheEncoding && { encoding: args.cacheEncoding }),
-      ...(observed.cachedBytes !== undefined && { cachedBytes: observed.cachedBytes }),
-    });
-    const { digest, virtualBytes } = image;
-    planned = plan({ ...desired, image: { ...desired.image, digest, virtualBytes } }, observed);
-  }
-  if (planned.kind === "refusal") throw refusalOf(args, planned);
-  const phase = firstPhase(desired, observed, planned.steps);
-  if (phase.kind === "remove") {
-    const { hypervisorUri: uri, volumeGroup, wipe = "zero" } = args;
-    const { volumeName, seen } = phase;
-    if (seen) await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
-    return undefined;
-  }
-  const done = await runPhase(args, activation, phase, image);
-  return buildOutcome(new Date(), args.image !== undefined, [...(image?.steps ?? []), ...done]);
+/** What another look at the host mends. */
+const passing = ["host-changed", "cache-entry-corrupt", "cache-copy-corrupt"] as const;
+/** What may be only the look's age. */
+const stale = ["volume-in-use"] as const;
+
+function isDone(planned: Plan): boolean {
+  return planned.kind === "steps" && planned.steps.length === 0;
 }
 
-async function runPhase(
-  { hypervisorUri: uri, volumeGroup, image: reference }: ImageVolumeArguments,
-  activation: Activation,
-  { kind, volumeName, seen, steps }: Phase,
-  image: CachedImage | undefined,
-): Promise<StepOutcome[]> {
-  const commands = volumeGroupCommands(activation);
-  const golden = steps.find((step) => step.kind === "makeGolden");
-  const made =
-    golden && image
-      ? await ensureGolden({ uri, commands, volumeGroup, golden, image, volumeName })
-      : [];
-  const render = kind === "switch" ? renderSwitch : renderApply;
-  const script = render({
-    ...{ commands, volumeGroup, volumeName, steps, seen, libvirtUri: localUri(uri) },
-    rates: readCacheLayout().rates,
-    ...(image && { image }),
-  });
-  const values = await runScript(uri, script, {
-    subject: {
-      purpose: `provide volume "${volumeId(volumeGroup, volumeName)}"`,
-      ...(reference && { image: `${reference.bucket}/${reference.key}` }),
-      ...(image && { digest: image.digest }),
-    },
-    timeoutSeconds: 4 * 3600,
-    heavy: steps.some((step) => step.kind === "populateVolume"),
-    onLine: progressReporter(volumeName, {}),
-  });
-  const forced = values.get("forced");
-  if (forced !== undefined)
-    say(`${volumeName}: domain "${forced}" did not shut down and was switched off.`);
-  const domain = values.get("unresized");
-  if (domain !== undefined)
-    say(
-      `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
-    );
-  const done = parseStepOutcomes(values.get("steps"));
-  recordSteps(done, image?.verify ?? false);
-  return [...made, ...done];
-}
-
-/** Tells telemetry of steps that a script has just carried out, one after the other. */
-function recordSteps(done: readonly StepOutcome[], verified: boolean): void {
-  let endedAt = Date.now();
-  for (const { step, seconds, bytes } of [...done].reverse()) {
-    const startedAt = endedAt - seconds * 1000;
-    const attributes = { "groundwork.bytes": bytes };
-    recordSpan({ name: step, startedAt, endedAt, attributes });
-    if (step === "populateVolume" && verified) recordSpan({ name: "verify", startedAt, endedAt });
-    endedAt = startedAt;
-  }
+/** How things are after a run, as it reported them itself, if then nothing is left to do. */
+function settle(examined: Examined, observed: Observed): Examined | undefined {
+  const planned = plan(examined.desired, observed);
+  return isDone(planned) ? { ...examined, observed, planned } : undefined;
 }
 
 /** The volume as it is, or `undefined` when there is none. Shares a look of the last seconds. */
@@ -299,26 +192,4 @@ export async function removeVolume(args: {
         ...{ volumeName: companion.name, seen: companion.volume },
       });
   await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
-}
-
-async function runRemove(args: {
-  uri: string;
-  activation: Activation;
-  volumeGroup: string;
-  volumeName: string;
-  seen: ObservedVolume;
-  wipe: Wipe;
-}): Promise<void> {
-  const { uri, activation, volumeGroup, volumeName, seen, wipe } = args;
-  const commands = volumeGroupCommands(activation);
-  const script = renderRemove({ commands, volumeGroup, volumeName, seen, wipe });
-  const values = await runScript(uri, script, {
-    subject: { purpose: `remove volume "${volumeId(volumeGroup, volumeName)}"` },
-    timeoutSeconds: 4 * 3600,
-    onLine: progressReporter(volumeName, { zero: seen.sizeBytes }),
-  }).finally(() => {
-    forgetObservation(uri);
-  });
-  if (values.has("undiscarded"))
-    say(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
 }

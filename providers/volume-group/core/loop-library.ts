@@ -5,13 +5,15 @@
  * their neighbour, so that both can grow.
  */
 export const loopLibrary = String.raw`
-vg_loop_names() { grep -l . /sys/block/loop*/loop/offset 2>/dev/null | cut -d/ -f4 || true; }
+# Much here is asked of the kernel for each loop device, so nothing of it starts a process.
 
 # Volumes' own loop devices are hidden from LVM: a guest may keep a volume group of its own inside.
 vg_lvm() {
-  local command=$1 filter='' loop; shift
-  for loop in $(vg_loop_names); do
-    [ "$(cat "/sys/block/$loop/loop/offset" 2>/dev/null || echo 0)" = 0 ] || filter+="\"r|^/dev/$loop\$|\","
+  local command=$1 filter='' sys offset; shift
+  for sys in /sys/block/loop*/loop; do
+    read -r offset 2>/dev/null <"$sys/offset" && [ "$offset" != 0 ] || continue
+    sys=${"${sys%/loop}"}
+    filter+="\"r|^/dev/${"${sys##*/}"}\$|\","
   done
   filter+='"a|^/dev/[^/]+$|","a|^/dev/mapper/|","r|.*|"'
   { # without its warnings that volumes are not activated
@@ -41,21 +43,20 @@ vg_backing() {
 
 # vg_loops BACKING OFFSET: prints the loop devices that begin there.
 vg_loops() {
-  local loop sys file id
-  id=$(stat -L -c %d:%i -- "$1")
-  for loop in $(vg_loop_names); do
-    sys=/sys/block/$loop/loop
-    [ "$(cat "$sys/offset" 2>/dev/null || true)" = "$2" ] || continue
-    file=$(cat "$sys/backing_file" 2>/dev/null || true)
-    [ "$(stat -L -c %d:%i -- "$file" 2>/dev/null || true)" = "$id" ] || continue
-    echo "/dev/$loop"
+  local sys file offset
+  for sys in /sys/block/loop*/loop; do
+    read -r offset 2>/dev/null <"$sys/offset" && [ "$offset" = "$2" ] || continue
+    IFS= read -r file 2>/dev/null <"$sys/backing_file" && [ "$file" -ef "$1" ] || continue
+    sys=${"${sys%/loop}"}
+    echo "/dev/${"${sys##*/}"}"
   done
 }
 
 # vg_set_size LOOP BYTES: changes the size of an attached loop device, also while it is open.
 vg_set_size() {
-  local attempt
-  [ "$(blockdev --getsize64 "$1")" != "$2" ] || return 0
+  local attempt sectors
+  read -r sectors <"/sys/block/${"${1##*/}"}/size"
+  [ $((sectors * 512)) != "$2" ] || return 0
   for attempt in 1 2 3 4 5; do # an older kernel answers EAGAIN while pages are being written
     perl -e '
       my ($device, $bytes) = @ARGV; my $info = "\0" x 232;
@@ -85,18 +86,24 @@ vg_row() {
 }
 
 vg_map() { # VG LV, with $table set
-  local pv offset bytes backing base device link="/dev/$1/$2"
+  local pv offset bytes
   vg_row "$1" "$2"
   [ -n "$pv" ] || vg_fail "there is no volume $1/$2"
+  vg_attach "$1" "$2"
+}
+
+vg_attach() { # VG LV, with what vg_row sets
+  local backing base device link="/dev/$1/$2"
   vg_backing "$pv"
-  device=$(vg_loops "$backing" $((base + offset)) | head -n 1)
+  device=$(vg_loops "$backing" $((base + offset)))
+  device=${"${device%%$'\\n'*}"}
   if [ -z "$device" ]; then
     device=$(losetup -f --show -o $((base + offset)) --sizelimit "$bytes" -- "$backing")
     losetup --direct-io=on "$device" 2>/dev/null || true # not every file system can
   fi
   vg_set_size "$device" "$bytes"
   [ -d "/dev/$1" ] || mkdir "/dev/$1"
-  [ "$(readlink -- "$link" || true)" = "$device" ] || ln -sfn "$device" "$link"
+  [ "$link" -ef "$device" ] && [ -L "$link" ] || ln -sfn "$device" "$link"
 }
 
 # vg_devices LINK: prints the loop devices of the volume that vg_row found. When it is gone from the
@@ -151,15 +158,18 @@ vg_place() {
 }
 
 vg_create() { # VG LV BYTES OPTION...
-  local vg=$1 lv=$2 bytes=$3 extent need place; shift 3
+  local vg=$1 lv=$2 bytes=$3 pv start extent need place offset; shift 3
   table=$(vg_table "$vg")
-  extent=$(awk 'NR == 1 { print $3 }' <<<"$table")
+  read -r _ _ extent _ <<<"$table"
   [ -n "$extent" ] || vg_fail "there is no volume group $vg"
   need=$(((bytes + extent - 1) / extent))
   place=$(vg_place "$need") ||
     vg_fail "volume group $vg has no free piece of $bytes bytes (without device mapper, a volume is one piece)"
   vg_lvm lvcreate -y -an -Zn -Wn --alloc contiguous -n "$lv" -l "$need" "$@" "$vg" "$place" >/dev/null
-  vg_activate "$vg" "$lv"
+  pv=${"${place%:*}"} place=${"${place##*:}"} bytes=$((need * extent))
+  start=$(awk -v pv="$pv" '$1 == pv { print $2; exit }' <<<"$table")
+  offset=$((start + ${"${place%-*}"} * extent))
+  vg_attach "$vg" "$lv"
 }
 
 vg_create_thin() { vg_fail "thin volumes need device mapper, which this kernel has not"; }

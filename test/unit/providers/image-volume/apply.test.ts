@@ -37,13 +37,33 @@ describe("renderApply", () => {
       "gw_lock ",
       "gw_fail host-changed",
       "vg_create",
-      "gw_refuse_open",
       "qemu-img convert",
       "gw_fail cache-entry-corrupt",
       'gw_zero "$device" 2048 4096',
       "--addtag groundwork.state=populated",
       "gw_done=1",
     );
+  });
+
+  it("asks who uses a volume that was there, and not of one that it has just made", () => {
+    assert.doesNotMatch(apply(), /^gw_refuse_open "/m);
+    const again = apply({ seen, steps: [{ kind: "populateVolume", digest }] });
+    assertOrder(again, 'gw_refuse_open "$device"', "vg_idle /dev/lab/vm1-root", "qemu-img convert");
+  });
+
+  it("marks what it wrote from an image that was being fetched only when that has become an entry", () => {
+    const follow = { part: cache.partial(digest), header: Buffer.from("QFI") };
+    const script = apply({ image: { ...cachedImage, verify: false, follow } });
+    assertBash(script);
+    assertOrder(
+      script,
+      "vg_create",
+      `gw_follow ${cache.partial(digest)} ${cachedImage.entry} 100 514649`,
+      '-- "$source" "$device"',
+      `gw_followed ${cache.partial(digest)} ${cachedImage.entry}`,
+      "--addtag groundwork.state=populated",
+    );
+    assert.match(script, /^gw_took populateVolume 2048 0$/m, "no rate is learnt from it");
   });
 
   it("undoes what it makes, and nothing that was there", () => {

@@ -26,6 +26,12 @@ describe("estimateSeconds", () => {
     assert.equal(estimateSeconds([mark], rates, 0), 0.2);
   });
 
+  it("counts the fetch and the writing of a new volume once, since they go on at the same time", () => {
+    const create: Step = { kind: "createVolume", bytes: 1, addTags: [] };
+    const steps = [fetch, create, populate, mark];
+    assert.equal(estimateSeconds(steps, rates, 100 * mebibyte), 4 + 0.2);
+  });
+
   it("says nothing where a step that counts has not been measured, or nothing is to be done", () => {
     const zero: Step = { kind: "zeroVolume", toBytes: 1 };
     assert.equal(estimateSeconds([fetch, zero], rates, 1), undefined);

@@ -1,0 +1,46 @@
+import { quote } from "../../host/core/script.ts";
+import { decodedPattern } from "./layout.ts";
+import {
+  type ImageFile,
+  renderFollowed,
+  renderLimits,
+  renderSource,
+  renderVerified,
+  renderVerify,
+} from "./populate.ts";
+import { scriptLibrary } from "./script-library.ts";
+
+/** From so many volumes on that want one image at the same time, it is decoded once for all of them. */
+export const volumesPerDecode = 3;
+
+/** Whether decoding an image once and copying the result spares anything. */
+export function paysToDecode({ format }: Pick<ImageFile, "format">): boolean {
+  return format.disk === "qcow2" && format.packing === "none";
+}
+
+/**
+ * A script that decodes an image into a sparse raw file in the cache and prints `@value decoded yes`;
+ * `no` where that might fill the disk. What a killed run left of such a file goes after a day.
+ */
+export function renderDecode(file: string, image: ImageFile): string {
+  const folder = file.slice(0, file.lastIndexOf("/"));
+  return [
+    "set -euo pipefail; umask 0027",
+    scriptLibrary,
+    `decoded=${quote(file)} cache=${quote(folder)}`,
+    'mkdir -p -m 0750 -- "$cache"',
+    `find "$cache" -maxdepth 1 -name ${quote(decodedPattern(image.digest))} -mmin +1440 -delete`,
+    'free=$(df --output=avail -B1 -- "$cache" | tail -n 1)',
+    `if [ "$free" -lt ${String(2 * image.virtualBytes)} ]; then echo '@value decoded no'; gw_done=1; exit 0; fi`,
+    ...renderSource(image),
+    ...renderVerify(image),
+    "gw_undo+=('rm -f -- \"$decoded\"')",
+    `${renderLimits(image)} qemu-img convert -f qcow2 -O raw -W -m 4 -- "$source" "$decoded" || converted=no`,
+    ...renderVerified(image),
+    ...renderFollowed(image),
+    '[ "${converted-}" != no ] || { echo "qemu-img could not decode the image" >&2; exit 1; }',
+    "echo '@value decoded yes'",
+    "gw_done=1",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,68 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import type { PopulateOutcome } from "../../providers/image-volume/core/outcome.ts";
+import * as provider from "../../providers/image-volume/provider.ts";
+import type { ImageVolumeLab, TestImage } from "../support/image-volume-lab.ts";
+import { useImageVolumeLab } from "../support/image-volume-suite.ts";
+
+describe("several volumes that want one image at the same time", function () {
+  this.timeout(120_000);
+  let lab: ImageVolumeLab;
+  let log: string;
+  useImageVolumeLab({ sizeMiB: 1536 }, (made) => {
+    lab = made;
+    log = path.join(lab.group.folder, "conversions");
+    lab.interpose("qemu-img", `[ "$1" != convert ] || echo "$*" >>'${log}'`);
+  });
+  async function createAtOnce(image: TestImage, count: number) {
+    const inputs = [];
+    for (let made = 0; made < count; made += 1) inputs.push(await lab.check(lab.args(image)));
+    fs.writeFileSync(log, "");
+    return Promise.all(inputs.map((each) => provider.create(each)));
+  }
+  const conversions = (format: string): number =>
+    fs
+      .readFileSync(log, "utf8")
+      .split("\n")
+      .filter((line) => line.includes(`-f ${format} `)).length;
+
+  it("decode it once, and leave nothing of that", async () => {
+    const image = await lab.image({ dataMiB: 8 });
+    const made = await createAtOnce(image, 5);
+    assert.deepEqual([conversions("qcow2"), conversions("raw")], [1, 5]);
+    for (const each of made) lab.assertContent(lab.device(each), image);
+    assert.deepEqual(lab.cacheFiles().others, []);
+    assert.equal(lab.fetches(image).length, 1);
+    const outcomes = made.map(({ outs }) => outs["lastPopulate"] as PopulateOutcome);
+    assert.deepEqual(outcomes.map(({ cache }) => cache).sort(), [
+      "hit",
+      "hit",
+      "hit",
+      "hit",
+      "miss",
+    ]);
+  });
+
+  it("decode it for themselves when they are two", async () => {
+    const image = await lab.image({ dataMiB: 8 });
+    for (const each of await createAtOnce(image, 2)) lab.assertContent(lab.device(each), image);
+    assert.deepEqual([conversions("qcow2"), conversions("raw")], [2, 0]);
+  });
+
+  it("#15 fetch it anew when the cached one had changed, and write none of that", async () => {
+    const image = await lab.image({ dataMiB: 8 });
+    await lab.create(lab.args(image));
+    const [entry] = lab.cacheFiles().entries.filter((name) => name.startsWith(image.digest));
+    const file = path.join(lab.cache, entry ?? "");
+    const content = fs.readFileSync(file);
+    content.writeUInt8(content.readUInt8(content.length - 70_000) ^ 1, content.length - 70_000);
+    fs.writeFileSync(file, content);
+    for (const each of await createAtOnce(image, 4)) lab.assertContent(lab.device(each), image);
+    const { others } = lab.cacheFiles();
+    assert.ok(
+      others.every((name) => name.endsWith(".corrupt")),
+      others.join(" "),
+    );
+  });
+});

@@ -1,0 +1,43 @@
+import * as assert from "node:assert/strict";
+import { paysToDecode, renderDecode } from "../../../../providers/image-volume/core/decode.ts";
+import { cacheLayout, parseCacheName } from "../../../../providers/image-volume/core/layout.ts";
+import { assertBash, assertOrder } from "../../../support/bash-text.ts";
+import { cachedImage, digest } from "../../../support/volume-situations.ts";
+
+describe("renderDecode", () => {
+  const file = cacheLayout("/cache").decoded(digest, "ab12");
+  const script = renderDecode(file, cachedImage);
+
+  it("is bash", () => {
+    assertBash(script);
+  });
+
+  it("writes a file only where it finds room, from an entry that is hashed meanwhile", () => {
+    assertOrder(
+      script,
+      'if [ "$free" -lt 4096 ]',
+      `source=${cachedImage.entry}`,
+      "exec {sum}< <(gw_digest",
+      'rm -f -- "$decoded"',
+      "qemu-img convert -f qcow2 -O raw",
+      "gw_fail cache-entry-corrupt",
+      "@value decoded yes",
+    );
+  });
+
+  it("has a name that the cache knows for what goes when it is old", () => {
+    assert.deepEqual(parseCacheName(file.replace("/cache/", "")), { kind: "partial", digest });
+  });
+});
+
+describe("paysToDecode", () => {
+  it("is so for a qcow2 that is read as it is, and for nothing else", () => {
+    const formats = (["qcow2", "raw"] as const).flatMap((disk) =>
+      (["none", "zstd"] as const).map((packing) => ({ disk, packing })),
+    );
+    assert.deepEqual(
+      formats.filter((format) => paysToDecode({ format })),
+      [{ disk: "qcow2", packing: "none" }],
+    );
+  });
+});
