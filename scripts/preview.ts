@@ -1,7 +1,7 @@
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
 import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
-import { type ImagePlan, parseImagePlan, renderImagePlans } from "./lib/image-plans.ts";
+import { type ImagePlan, parseImagePlans, renderImagePlans } from "./lib/image-plans.ts";
 import { lineSplitter, type Progress } from "./lib/phases.ts";
 import { clearRemains } from "./lib/recover.ts";
 import { openStack } from "./lib/stack.ts";
@@ -36,8 +36,7 @@ async function askPulumi(context: Context, progress: Progress): Promise<PreviewR
     onOutput: output.write,
     onError: output.write,
     onEvent: (event) => {
-      const plan = parseImagePlan(event);
-      if (plan !== undefined) images.push(plan);
+      images.push(...parseImagePlans(event));
     },
   });
   output.end();
@@ -72,7 +71,7 @@ async function preview(options: CommonOptions): Promise<void> {
 
 await runCommand(
   createCommand("preview", "Shows what `make up` would change, and changes nothing.", [
-    "make preview                       every change, and what each volume costs",
+    "make preview                       every change, and what each volume and cache costs",
     "make -s preview ARGS=--json        the same for a script",
   ]).action(preview),
 );

@@ -1,9 +1,10 @@
 import assert from "node:assert/strict";
 import type { automation } from "@pulumi/pulumi";
 import {
-  type ImagePlan,
-  parseImagePlan,
+  type CachePlan,
+  parseImagePlans,
   renderImagePlans,
+  type VolumePlan,
 } from "../../../scripts/lib/image-plans.ts";
 
 function event(op: string, inputs: Record<string, unknown>): automation.EngineEvent {
@@ -41,27 +42,39 @@ const plan = {
   estimateSeconds: 2.6,
 };
 
-describe("parseImagePlan", () => {
+describe("parseImagePlans", () => {
   it("finds the plan in what preview says about a volume", () => {
-    const found = parseImagePlan(
+    const found = parseImagePlans(
       event("create", { volumeGroup: "lab", volumeName: "vm1-root", sizeGiB: 4, plan }),
     );
-    assert.deepEqual(found, { volume: "lab/vm1-root", operation: "create", ...plan });
+    assert.deepEqual(found, [{ volume: "lab/vm1-root", operation: "create", ...plan }]);
+  });
+
+  it("finds every image of what preview says about a cache", () => {
+    const rows = ["debian", "ubuntu"].map((name) => ({
+      ...{ hypervisorUri: "qemu:///system", image: `http://store/images/${name}.qcow2` },
+      ...{ cache: "miss", bytesToFetch: 7 },
+    }));
+    const hypervisorUris = ["qemu:///system"];
+    assert.deepEqual(
+      parseImagePlans(event("update", { hypervisorUris, images: [{}, {}], plan: rows })),
+      rows.map((row) => ({ operation: "update", ...row })),
+    );
   });
 
   it("passes over resources without a plan, and other events", () => {
-    assert.equal(parseImagePlan(event("create", { name: "vm1" })), undefined);
-    assert.equal(parseImagePlan({ sequence: 1, timestamp: 1 }), undefined);
+    assert.deepEqual(parseImagePlans(event("create", { name: "vm1" })), []);
+    assert.deepEqual(parseImagePlans({ sequence: 1, timestamp: 1 }), []);
   });
 });
 
 describe("renderImagePlans", () => {
-  const base: ImagePlan = { volume: "lab/vm1-root", operation: "create", ...plan };
+  const base: VolumePlan = { volume: "lab/vm1-root", operation: "create", ...plan };
 
   it("shows what a volume costs", () => {
     assert.deepEqual(renderImagePlans([base]), [
-      "VOLUME        CHANGE  CACHE  TO FETCH  TO WRITE  ABOUT",
-      "lab/vm1-root  create  miss   1 MiB     2 GiB     3 s",
+      "VOLUME OR CACHE  CHANGE  CACHE  TO FETCH  TO WRITE  ABOUT",
+      "lab/vm1-root     create  miss   1 MiB     2 GiB     3 s",
     ]);
   });
 
@@ -70,11 +83,22 @@ describe("renderImagePlans", () => {
   });
 
   it("says unknown where a figure is missing, and never 0", () => {
-    const unknown: ImagePlan = { volume: "lab/vm1-root", operation: "create", cache: "unknown" };
+    const unknown: VolumePlan = { volume: "lab/vm1-root", operation: "create", cache: "unknown" };
     assert.match(renderImagePlans([unknown])[1] ?? "", /unknown +unknown +unknown +-$/);
   });
 
-  it("is silent when there are no volumes", () => {
+  it("shows what a cache will fetch, and that it writes no volume", () => {
+    const row: CachePlan = {
+      ...{ operation: "create", cache: "miss", bytesToFetch: 1024 ** 2 },
+      ...{ hypervisorUri: "qemu:///system", image: "http://store/images/debian.qcow2" },
+    };
+    assert.match(
+      renderImagePlans([row])[1] ?? "",
+      /^qemu:\/\/\/system http:\/\/store\/images\/debian.qcow2 +create +miss +1 MiB +- +-$/,
+    );
+  });
+
+  it("is silent when there are neither", () => {
     assert.deepEqual(renderImagePlans([]), []);
   });
 });
