@@ -1,4 +1,5 @@
 import { ImageVolumeLab } from "./image-volume-lab.ts";
+import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "./lvm-guest.ts";
 import { type Need, requireNeeds } from "./needs.ts";
 
 const ownNeeds: readonly Need[] = ["root", "loop", "lvm", "qemu", "minio", "curl"];
@@ -24,6 +25,22 @@ export function useImageVolumeLab(
 
   afterEach(() => {
     lab?.reset();
+  });
+
+  after(() => {
+    lab?.remove();
+  });
+}
+
+/** Gives the tests of the `describe` that calls it the guest with LVM, and one lab on it, removed at the end. */
+export function useGuestLab(ready: (lab: ImageVolumeLab, guest: LvmGuest) => Promise<void>): void {
+  let lab: ImageVolumeLab | undefined;
+
+  before(async function () {
+    requireNeeds(this, [...lvmGuestNeeds, "minio"]);
+    const guest = await lvmGuest();
+    lab = await ImageVolumeLab.makeOn(guest);
+    await ready(lab, guest);
   });
 
   after(() => {

@@ -1,28 +1,18 @@
 import * as assert from "node:assert/strict";
 import * as provider from "../../../providers/image-volume/provider.ts";
-import { ImageVolumeLab, type TestImage } from "../../support/image-volume-lab.ts";
-import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../../support/lvm-guest.ts";
-import { requireNeeds } from "../../support/needs.ts";
+import { type ImageVolumeLab, type TestImage } from "../../support/image-volume-lab.ts";
+import { useGuestLab } from "../../support/image-volume-suite.ts";
+import type { LvmGuest } from "../../support/lvm-guest.ts";
 
 describe("an image volume on a host with device mapper", function () {
   this.timeout(900_000);
   let guest: LvmGuest;
   let lab: ImageVolumeLab;
   let image: TestImage;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, [...lvmGuestNeeds, "minio"]);
-    guest = await lvmGuest();
-    lab = await ImageVolumeLab.makeOn(guest);
-    cleanUp = () => {
-      lab.remove();
-    };
+  useGuestLab(async (made, there) => {
+    [lab, guest] = [made, there];
     image = await lab.image();
-  });
-
-  after(() => {
-    cleanUp();
   });
 
   it("is created, read, grown and removed", async () => {

@@ -7,13 +7,13 @@ import type { PlanSummary } from "../../../providers/image-volume/core/summary.t
 import { goldenName } from "../../../providers/image-volume/core/thin.ts";
 import * as provider from "../../../providers/image-volume/provider.ts";
 import {
-  ImageVolumeLab,
+  type ImageVolumeLab,
   type Made,
   rejects,
   type TestImage,
 } from "../../support/image-volume-lab.ts";
-import { lvmGuest, type LvmGuest, lvmGuestNeeds } from "../../support/lvm-guest.ts";
-import { requireNeeds } from "../../support/needs.ts";
+import { useGuestLab } from "../../support/image-volume-suite.ts";
+import type { LvmGuest } from "../../support/lvm-guest.ts";
 
 const mebibyte = 2 ** 20;
 
@@ -22,20 +22,10 @@ describe("faults of a host with a thin pool", function () {
   let guest: LvmGuest;
   let lab: ImageVolumeLab;
   let image: TestImage;
-  let cleanUp = (): void => undefined;
 
-  before(async function () {
-    requireNeeds(this, [...lvmGuestNeeds, "minio"]);
-    guest = await lvmGuest();
-    lab = await ImageVolumeLab.makeOn(guest);
-    cleanUp = () => {
-      lab.remove();
-    };
+  useGuestLab(async (made, there) => {
+    [lab, guest] = [made, there];
     image = await lab.image();
-  });
-
-  after(() => {
-    cleanUp();
   });
 
   const makePool = (name: string, data: string, metadata: string): void => {
