@@ -41,15 +41,16 @@ interface Applied {
 export async function applyPlan(args: ImageVolumeArguments, examined: Examined): Promise<Applied> {
   const { planned, desired } = examined;
   const { hypervisorUri: uri, image } = args;
-  const writes = hasStep(planned, "populateVolume") || hasStep(planned, "makeGolden");
+  const populates = hasStep(planned, "populateVolume");
+  const writes = populates || hasStep(planned, "makeGolden");
   if (!writes || image === undefined || desired.image === undefined)
     return applyFirst(args, examined, {});
   const { digest } = desired.image;
-  return withImage(
-    { uri, name: `${image.bucket}/${image.key}`, digest },
-    () => provideImage({ ...args, image }, examined, digest),
-    (source) => applyFirst(args, examined, source),
-  );
+  const provide = (): Promise<ImageSource> => provideImage({ ...args, image }, examined, digest);
+  // A golden volume is decoded once anyway.
+  if (!populates) return applyFirst(args, examined, await provide());
+  const where = { uri, name: `${image.bucket}/${image.key}`, digest };
+  return withImage(where, provide, (source) => applyFirst(args, examined, source));
 }
 
 async function applyFirst(

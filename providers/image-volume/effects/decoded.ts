@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { say } from "../../telemetry/effects/log.ts";
 import { quote } from "../../host/core/script.ts";
 import { paysToDecode, renderDecode, volumesPerDecode } from "../core/decode.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
@@ -52,7 +53,10 @@ export async function withImage<Result>(
     const source = await provide();
     if (wish.volumes < volumesPerDecode || !paysToDecode(source.image)) return await work(source);
     const isFirst = wish.decoding === undefined;
-    wish.decoding ??= decode(where, source);
+    wish.decoding ??= decode(where, source).catch((error: unknown) => {
+      delete wish.decoding; // whoever tries again decodes again
+      throw error;
+    });
     const { image, file } = await wish.decoding;
     const read = file === undefined ? image : { ...image, verify: false, decoded: file };
     return await work({ image: isFirst ? read : { ...read, steps: [] } });
@@ -84,8 +88,13 @@ async function decode(
 async function removeDecoded(uri: string, decoding?: Promise<Decoded>): Promise<void> {
   const file = await decoding?.then((decoded) => decoded.file).catch(() => undefined);
   if (file === undefined) return;
-  await runScript(uri, `rm -f -- ${quote(file)}`, {
-    subject: { purpose: "remove the decoded image" },
-    timeoutSeconds: 60,
-  });
+  try {
+    await runScript(uri, `rm -f -- ${quote(file)}`, {
+      subject: { purpose: "remove the decoded image" },
+      timeoutSeconds: 60,
+    });
+  } catch (error) {
+    // The volumes are written; what is left goes with a later run, or an eviction.
+    say(error instanceof Error ? error.message : String(error));
+  }
 }
