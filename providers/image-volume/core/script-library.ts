@@ -14,14 +14,18 @@ gw_digest() {
  * `@progress KIND NUMBER` lines (see `parseScriptReport`, `parseProgress`).
  */
 export const scriptLibrary = String.raw`
-gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps='' gw_rates=''
+gw_undo=() gw_background=() gw_scratch=() gw_done='' gw_steps='' gw_rates='' gw_finishing=''
 
 ${metricsLibrary}
 
 # What the run made is taken back, newest first, unless it came to its end.
-gw_finish() {
+gw_finish() { # [STATUS]
   local status=$? i
+  [ -z "$gw_finishing" ] || return 0
+  gw_finishing=yes
+  status=${"${1:-$status}"}
   trap - EXIT
+  trap '' TERM INT HUP # a signal to the whole group shall not hit what takes things back
   for ((i = 0; i < ${"${#gw_background[@]}"}; i++)); do kill "${"${gw_background[i]}"}" 2>/dev/null || true; done
   if [ -z "$gw_done" ]; then
     for ((i = ${"${#gw_undo[@]}"} - 1; i >= 0; i--)); do eval "${"${gw_undo[i]}"}" || true; done
@@ -31,7 +35,7 @@ gw_finish() {
   exit "$status"
 }
 trap gw_finish EXIT
-trap 'exit 143' TERM INT HUP
+trap 'gw_finish 143' TERM INT HUP
 
 gw_fail() { gw_code=$1; printf '@fail %s %s\n' "$1" "${"${2//$'\\n'/ }"}"; exit 0; }
 
