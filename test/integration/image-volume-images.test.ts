@@ -49,7 +49,7 @@ describe("an image volume and images that mean harm", function () {
     const calls = fs.readFileSync(traced, "utf8");
     assert.match(
       calls,
-      /^convert -p -f qcow2 -O raw -n -W -m 4 -t none (--target-is-zero )?-- \S+ \/dev\/\S+\n$/,
+      /^convert -p -f qcow2 -O raw -n -W -m 16 -t none (--target-is-zero )?-- \S+ \/dev\/\S+\n$/,
     );
     lab.assertZeroes(lab.device(made));
     await provider.delete(made.id, made.outs);

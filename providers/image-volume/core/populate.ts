@@ -130,11 +130,14 @@ function renderWrite(image: ImageFile): string[] {
   ];
 }
 
-/** qemu-img is told both formats, so it probes nothing, and is held by limits. */
+/**
+ * qemu-img is told both formats, so it probes nothing, and is held by limits. Of 16 requests at once four
+ * are decoded and the others are being written.
+ */
 function renderConvert(file: string, image: ImageFile): string {
   const format = image.decoded === undefined ? image.format.disk : "raw";
   return [
-    ...[renderLimits(image), `qemu-img convert -p -f ${format} -O raw -n -W -m 4 -t none $target`],
+    ...[renderLimits(image), `qemu-img convert -p -f ${format} -O raw -n -W -m 16 -t none $target`],
     `-- ${file} "$device" | gw_convert_progress || converted=no`,
   ].join(" ");
 }
