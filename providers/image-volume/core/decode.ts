@@ -13,11 +13,6 @@ import { scriptLibrary } from "./script-library.ts";
 /** From so many volumes on that want one image at the same time, it is decoded once for all of them. */
 export const volumesPerDecode = 3;
 
-/** Whether decoding an image once and copying the result spares anything. */
-export function paysToDecode({ format }: Pick<ImageFile, "format">): boolean {
-  return format.disk === "qcow2" && format.packing === "none";
-}
-
 /**
  * A script that decodes an image into a sparse raw file in the cache and prints `@value decoded yes`;
  * `no` where that might fill the disk. What a killed run left of such a file goes after a day.

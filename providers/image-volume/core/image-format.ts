@@ -30,6 +30,11 @@ export function formatOf({ key, format }: Pick<ImageReference, "key" | "format">
   };
 }
 
+/** Whether the file is a qcow2 as it is, which qemu-img can read wherever it lies. */
+export function isPlainQcow2({ disk, packing }: ImageFormat): boolean {
+  return disk === "qcow2" && packing === "none";
+}
+
 /**
  * Looks at an image's first bytes before any tool opens it. Of a packed image only the packing shows;
  * what is in it is looked at on the host, by `checkDisk`.

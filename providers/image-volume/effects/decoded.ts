@@ -1,7 +1,8 @@
 import { randomBytes } from "node:crypto";
 import { say } from "../../telemetry/effects/log.ts";
 import { quote } from "../../host/core/script.ts";
-import { paysToDecode, renderDecode, volumesPerDecode } from "../core/decode.ts";
+import { renderDecode, volumesPerDecode } from "../core/decode.ts";
+import { isPlainQcow2 } from "../core/image-format.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import { besides, type CachedImage } from "./images.ts";
 
@@ -51,7 +52,8 @@ export async function withImage<Result>(
   wish.volumes += 1;
   try {
     const source = await provide();
-    if (wish.volumes < volumesPerDecode || !paysToDecode(source.image)) return await work(source);
+    if (wish.volumes < volumesPerDecode || !isPlainQcow2(source.image.format))
+      return await work(source);
     const isFirst = wish.decoding === undefined;
     wish.decoding ??= decode(where, source).catch((error: unknown) => {
       delete wish.decoding; // whoever tries again decodes again

@@ -2,7 +2,7 @@ import { count, inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageReference } from "../core/arguments.ts";
 import { renderEnsureEntry } from "../core/commands.ts";
 import { imageError } from "../core/errors.ts";
-import { checkDisk, formatOf, checkImage } from "../core/image-format.ts";
+import { checkDisk, checkImage, formatOf, isPlainQcow2 } from "../core/image-format.ts";
 import { parseCacheName } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { ImageFile } from "../core/populate.ts";
@@ -152,11 +152,9 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
 
 /** Whether a copy that is compressed with zstd would decode faster. */
 function isZlib(header: Uint8Array, fileBytes: number, image: ImageReference): boolean {
-  const { disk, packing } = formatOf(image);
   const name = `image ${describeImage(image)}`;
   return (
-    disk === "qcow2" &&
-    packing === "none" &&
+    isPlainQcow2(formatOf(image)) &&
     parseQcow2Header(header, fileBytes, name).compression === "zlib"
   );
 }
@@ -172,7 +170,7 @@ export async function readFollowed(args: {
 }): Promise<CachedImage | undefined> {
   const { image, digest, encoding } = args;
   const format = formatOf(image);
-  if (format.disk !== "qcow2" || format.packing !== "none") return undefined;
+  if (!isPlainQcow2(format)) return undefined;
   const { bytes, header } = await readImageObject(image);
   const cache = readCacheLayout();
   return {

@@ -1,5 +1,5 @@
 import * as assert from "node:assert/strict";
-import { paysToDecode, renderDecode } from "../../../../providers/image-volume/core/decode.ts";
+import { renderDecode } from "../../../../providers/image-volume/core/decode.ts";
 import { cacheLayout, parseCacheName } from "../../../../providers/image-volume/core/layout.ts";
 import { assertBash, assertOrder } from "../../../support/bash-text.ts";
 import { cachedImage, digest } from "../../../support/volume-situations.ts";
@@ -27,17 +27,5 @@ describe("renderDecode", () => {
 
   it("has a name that the cache knows for what goes when it is old", () => {
     assert.deepEqual(parseCacheName(file.replace("/cache/", "")), { kind: "partial", digest });
-  });
-});
-
-describe("paysToDecode", () => {
-  it("is so for a qcow2 that is read as it is, and for nothing else", () => {
-    const formats = (["qcow2", "raw"] as const).flatMap((disk) =>
-      (["none", "zstd"] as const).map((packing) => ({ disk, packing })),
-    );
-    assert.deepEqual(
-      formats.filter((format) => paysToDecode({ format })),
-      [{ disk: "qcow2", packing: "none" }],
-    );
   });
 });

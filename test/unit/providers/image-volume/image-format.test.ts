@@ -5,6 +5,7 @@ import {
   checkDisk,
   checkImage,
   formatOf,
+  isPlainQcow2,
 } from "../../../../providers/image-volume/core/image-format.ts";
 import { emptyQcow2 } from "../../../support/hostile-images.ts";
 
@@ -61,5 +62,17 @@ describe("checkImage", () => {
       [Buffer.from("<html>"), "an HTML page"],
     ] as const)
       assert.throws(() => checkDisk(content, 4096, "raw", "image x"), new RegExp(`is ${seen}`));
+  });
+});
+
+describe("isPlainQcow2", () => {
+  it("is so for a qcow2 that is read as it is, and for nothing else", () => {
+    const formats = (["qcow2", "raw"] as const).flatMap((disk) =>
+      (["none", "zstd"] as const).map((packing) => ({ disk, packing })),
+    );
+    assert.deepEqual(
+      formats.filter((format) => isPlainQcow2(format)),
+      [{ disk: "qcow2", packing: "none" }],
+    );
   });
 });
