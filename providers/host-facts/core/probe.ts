@@ -25,7 +25,7 @@ const mark = "=== groundwork:";
 export function renderProbe(uri: string, options: { kvm: boolean }): string {
   return [
     // Sections come as "=== groundwork:<name> <exit code>" after their output.
-    `report() { local name=$1 status; shift; "$@" 2>&1; status=$?; echo; echo "${mark}$name $status"; }`,
+    `report() { local name=$1 status; shift; "$@" 2>&1; status=$?; echo; echo "${mark}$name $status"; return "$status"; }`,
     `libvirt() { timeout 20 virsh -c ${quote(uri)} version --daemon </dev/null; }`,
     "emulator() { command -v qemu-system-x86_64 || ls /usr/libexec/qemu-kvm; }",
     "kvm() {",
@@ -33,16 +33,17 @@ export function renderProbe(uri: string, options: { kvm: boolean }): string {
     "  [ -w /dev/kvm ] || { echo '/dev/kvm cannot be written by this user'; return 1; }",
     "  ulimit -c 0; local sector status; sector=$(mktemp) || return 1",
     `  printf ${quote(renderBootSector())} >"$sector"`,
-    // Shutting down on an internal error would take QEMU 8; until then the time limit does it.
     `  timeout -k 1 10 "$(emulator)" -accel kvm -cpu host -M pc -m 16 -nodefaults -display none \\`,
-    `    -device isa-debug-exit,iobase=0xf4,iosize=0x04 -drive "format=raw,file=$sector" </dev/null`,
-    '  status=$?; rm -f "$sector"; return "$status"',
+    `    -device isa-debug-exit,iobase=0xf4,iosize=0x04 -drive "format=raw,file=$sector" </dev/null >"$sector.log" 2>&1 &`,
+    // QEMU 7 stops there and waits for somebody to look.
+    `  while kill -0 $!; do ! grep -q 'KVM internal error' "$sector.log" || kill $!; sleep 0.05; done 2>/dev/null`,
+    '  wait $!; status=$?; cat "$sector.log"; rm -f "$sector" "$sector.log"; return "$status"',
     "}",
     `files() { local file; for file in ${quoteAll(firmwareFiles)}; do [ ! -r "$file" ] || echo "$file"; done; }`,
     "size() { nproc --all; grep -E '^Mem(Total|Available):' /proc/meminfo; }",
-    "report libvirt libvirt",
+    // Without libvirt no guest can run, whatever the machine could do.
+    options.kvm ? "if report libvirt libvirt; then report kvm kvm; fi" : "report libvirt libvirt",
     "report emulator emulator 2>/dev/null",
-    ...(options.kvm ? ["report kvm kvm"] : []),
     "report files files",
     "report size size",
   ].join("\n");
