@@ -47,7 +47,8 @@ describe("several volumes that want one image at the same time", function () {
   it("decode it for themselves when they are two", async () => {
     const image = await lab.image({ dataMiB: 8 });
     for (const each of await createAtOnce(image, 2)) lab.assertContent(lab.device(each), image);
-    assert.deepEqual([conversions("qcow2"), conversions("raw")], [2, 0]);
+    // Each has inflated the image, which takes no qemu-img.
+    assert.deepEqual([conversions("qcow2"), conversions("raw")], [0, 0]);
   });
 
   it("#15 fetch it anew when the cached one had changed, and write none of that", async () => {

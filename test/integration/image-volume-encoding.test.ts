@@ -61,8 +61,8 @@ describe("an image cache that keeps copies which decode faster", function () {
   it("copies an image once a volume has it, and writes the next volume from the copy", async () => {
     const text = await image("text.qcow2");
     await create(text);
-    assert.match(lastRead(), new RegExp(`${text.digest}\\.${String(text.bytes)}\\.image`));
     await until(() => copies().length === 1);
+    assert.equal(lastRead(), "", "zlib is inflated without qemu-img");
     const [copy = ""] = copies();
     const digest = execFileSync("sha256sum", [path.join(lab.cache, copy)], { encoding: "utf8" });
     assert.equal(copy.split(".")[1], digest.split(" ")[0]);
@@ -85,7 +85,7 @@ describe("an image cache that keeps copies which decode faster", function () {
     const made = await lab.create(lab.args(text));
     lab.assertContent(lab.device(made), text);
     assert.deepEqual(copies(), []);
-    assert.match(lastRead(), /\.image/);
+    assert.ok(lastRead().includes(path.basename(copy)), "the copy was not tried");
   });
 
   it("copies nothing that is not compressed, or compressed with zstd already", async () => {

@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { emptyQcow2, hostileImages } from "../support/hostile-images.ts";
+import { emptyZstdQcow2, hostileImages } from "../support/hostile-images.ts";
 import { type ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 
@@ -44,7 +44,7 @@ describe("an image volume and images that mean harm", function () {
     });
 
   it("#22 tells qemu-img both formats, so that it probes nothing", async () => {
-    await lab.upload("empty.qcow2", emptyQcow2());
+    await lab.upload("empty.qcow2", emptyZstdQcow2());
     const made = await lab.create(lab.args({ key: "empty.qcow2" }));
     const calls = fs.readFileSync(traced, "utf8");
     assert.match(
@@ -76,10 +76,7 @@ describe("an image volume and images that mean harm", function () {
       `#!/bin/sh\nexec perl -e 'my $all = "x" x (5 * 2**30); sleep 60'\n`,
     );
     try {
-      await assert.rejects(
-        lab.create(lab.args({ key: "empty.qcow2" })),
-        /could not convert the image/,
-      );
+      await assert.rejects(lab.create(lab.args({ key: "empty.qcow2" })), /could not be decoded/);
       assert.deepEqual(lab.group.volumes(), []);
     } finally {
       fs.writeFileSync(path.join(tools, "qemu-img"), wrapper);

@@ -21,6 +21,15 @@ export function emptyQcow2(virtualBytes = 64 * 2 ** 20): Buffer {
   return image;
 }
 
+/** The same for clusters that are compressed with zstd, which qemu-img reads for us. */
+export function emptyZstdQcow2(): Buffer {
+  const image = emptyQcow2();
+  image.writeBigUInt64BE(1n << 3n, 72); // incompatible feature: compression type
+  image.writeUInt32BE(112, 100);
+  image.writeUInt8(1, 104);
+  return image;
+}
+
 function changed(change: (image: Buffer) => void, virtualBytes?: number): Buffer {
   const image = emptyQcow2(virtualBytes);
   change(image);

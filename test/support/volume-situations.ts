@@ -41,7 +41,7 @@ export const plainQcow2: ImageFormat = { disk: "qcow2", packing: "none" };
 export const cachedImage: ImageFile = {
   ...{ digest, contentDigest: digest, entry: cacheLayout("/cache").entry(digest, 100) },
   ...{ fileBytes: 100, virtualBytes: 2048, format: plainQcow2 },
-  ...{ transcode: false, verify: true },
+  ...{ inflatable: false, transcode: false, verify: true },
 };
 
 /** What a script is told that the plan saw: a populated volume of stack p/s, small enough to read. */

@@ -14,6 +14,7 @@ const [partBytes, mostParts] = [8 * 2 ** 20, 512];
  */
 export const fetchLibrary = String.raw`
 gw_fetched=0 # bytes that came over the network
+full='' # "yes" once a part found no room behind the others
 
 gw_received() { { stat -c %s "$part" "$part".[0-9]* 2>/dev/null || true; } | awk '{ sum += $1 } END { print sum + 0 }'; }
 
@@ -60,10 +61,10 @@ gw_part_end() {
   [ "$end" -lt "$bytes" ] || end=$bytes
 }
 
-# gw_take OFFSET: appends the part, which is the next one.
+# gw_take OFFSET: appends the part, which is the next one. When the disk is full it ends later, since curl
+# would go on and leave what it is writing.
 gw_take() {
-  cat -- "$part.$1" >>"$part" || gw_fail cache-disk-full "$part"
-  rm -f -- "$part.$1"
+  if cat -- "$part.$1" >>"$part"; then rm -f -- "$part.$1"; else full=yes; fi
 }
 
 # gw_resume: sets $have and $came to what an earlier run or attempt has left. Of parts that broke off,
@@ -90,10 +91,11 @@ gw_resume() {
 # gw_join: appends the parts whose turn it is.
 gw_join() {
   local end
-  while [ -n "${"${came[have]-}"}" ]; do
+  while [ -z "$full" ] && [ -n "${"${came[have]-}"}" ]; do
     gw_part_end "$have"
     [ "$((have + came[have]))" = "$end" ] || return 0
     gw_take "$have"
+    [ -z "$full" ] || return 0
     have=$end
   done
 }
@@ -156,6 +158,7 @@ gw_fetch() {
   gw_hash_begin
   while :; do
     gw_resume
+    gw_refuse_full
     [ "$have" -le "$bytes" ] || { gw_start_over; have=0; }
     [ "$have" -lt "$bytes" ] || { gw_hash_end; return 0; }
     received=$(gw_received)
@@ -164,6 +167,7 @@ gw_fetch() {
     [ "$tries" -eq 0 ] || sleep $((1 << (stalled < 3 ? stalled : 3)))
     before=$received tries=$((tries + 1))
     if [ -z "$in_one" ] && [ $((bytes - have)) -ge ${String(partsFromBytes)} ]; then gw_fetch_parts; else gw_fetch_rest; fi
+    gw_refuse_full
     message="curl ended with $status, HTTP $http: $message"
     case "$status:$http" in
     *:whole | *:416 | 33:*) in_one=yes; gw_start_over ;; # the server knows no ranges
@@ -183,6 +187,8 @@ gw_fetch() {
     esac
   done
 }
+
+gw_refuse_full() { [ -z "$full" ] || { gw_discard; gw_fail cache-disk-full "$part"; }; }
 
 gw_discard() { rm -f -- "$part" "$part".[0-9]* "$part.err"; }
 `.trim();

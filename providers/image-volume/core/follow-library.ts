@@ -90,13 +90,15 @@ ${server}
 EOF
 )
 
-# gw_follow PART ENTRY BYTES HEADER: sets $source to what qemu-img can read the image from: the entry if
-# it is there, else an NBD server that follows the fetch. The descriptor $gw_image is what is read.
+# gw_follow PART ENTRY BYTES HEADER [yes]: sets $source to what the image can be read from: the entry if
+# it is there; else an NBD server that follows the fetch, or with "yes" the growing file itself. The
+# descriptor $gw_image is what is read.
 gw_follow() {
   until { exec {gw_image}<"$2"; } 2>/dev/null || { exec {gw_image}<"$1"; } 2>/dev/null; do sleep 0.05; done
   flock -s "$gw_image" # keeps it from being evicted
   source=$2
   [ ! "/proc/$$/fd/$gw_image" -ef "$2" ] || return 0
+  if [ "${"${5-}"}" = yes ]; then source=/proc/$$/fd/$gw_image; return 0; fi
   local socket="/run/lock/groundwork-$$.sock" look
   gw_scratch+=("$socket")
   rm -f -- "$socket"

@@ -2,6 +2,7 @@ import { quote } from "../../host/core/script.ts";
 import type { VolumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageFormat } from "./image-format.ts";
 import { followLibrary } from "./follow-library.ts";
+import { inflateLibrary } from "./inflate-library.ts";
 import { corruptSuffix } from "./layout.ts";
 
 /** An image in a host's cache. */
@@ -16,6 +17,8 @@ export interface ImageFile {
   /** The length of that file. */
   fileBytes: number;
   format: ImageFormat;
+  /** Whether it is a qcow2 that our own decoder reads faster than qemu-img; see `isInflatable`. */
+  inflatable: boolean;
   /** The size of the disk in it. */
   virtualBytes: number;
   /** The length of the disk's content where it is packed, which need not be whole sectors. */
@@ -52,7 +55,8 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
   const { image } = args;
   if (image === undefined) throw new Error(`no image to populate ${id} from`);
   return [
-    ...renderSource(image),
+    ...(usesInflater(image) ? [inflateLibrary, "inflates=''; ! gw_inflates || inflates=yes"] : []),
+    ...renderSource(image, usesInflater(image) ? '"$inflates"' : ""),
     ...renderRefuseUsed(args),
     ...renderVerify(image),
     "target=''",
@@ -60,17 +64,23 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
     ...renderWrite(image),
     ...renderVerified(image),
     ...renderFollowed(image),
-    `[ "\${converted-}" != no ] || vg_fail "${image.format.packing === "none" ? "qemu-img could not convert the image" : "the image could not be unpacked"}"`,
+    `[ "\${converted-}" != no ] || vg_fail "${image.format.packing === "none" ? "the image could not be decoded" : "the image could not be unpacked"}"`,
   ];
 }
 
-/** Sets `$source`, what the image is read from, and keeps that from being evicted. */
-export function renderSource({ entry, fileBytes, follow, decoded }: ImageFile): string[] {
+/**
+ * Sets `$source`, what the image is read from, and keeps that from being evicted.
+ * @param direct a word that is `yes` on a host whose decoder waits for the rest of the file by itself
+ */
+export function renderSource(
+  { entry, fileBytes, follow, decoded }: ImageFile,
+  direct = "",
+): string[] {
   if (follow === undefined) return [`source=${quote(decoded ?? entry)}`, 'gw_use "$source"'];
   const header = Buffer.from(follow.header).toString("hex");
   return [
     followLibrary,
-    `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header}`,
+    `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header} ${direct}`.trim(),
   ];
 }
 
@@ -114,6 +124,14 @@ export function renderRefuseUsed(args: Omit<PopulateTarget, "image">): string[] 
 function renderWrite(image: ImageFile): string[] {
   const { entry, virtualBytes, format } = image;
   const { packing, disk } = format;
+  if (usesInflater(image))
+    return [
+      'if [ -n "$inflates" ]; then',
+      `  ${renderInflate(image)}`,
+      "else",
+      `  ${renderConvert('"$source"', image)}`,
+      "fi",
+    ];
   if (packing === "none") return [renderConvert('"$source"', image)];
   const unpack = `gw_unpack ${packing} <${quote(entry)}`;
   if (disk === "raw")
@@ -130,6 +148,20 @@ function renderWrite(image: ImageFile): string[] {
   ];
 }
 
+/** A decoded file is quicker to copy than to decode once more. */
+function usesInflater({ inflatable, decoded }: ImageFile): boolean {
+  return inflatable && decoded === undefined;
+}
+
+function renderInflate(image: ImageFile): string {
+  const { entry, fileBytes, follow } = image;
+  const growing =
+    follow === undefined
+      ? "''"
+      : `${Buffer.from(follow.header).toString("hex")} ${quote(follow.part)} ${quote(entry)}`;
+  return `( ${renderOwnLimits(image)}; gw_inflate "$device" ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
+}
+
 /**
  * qemu-img is told both formats, so it probes nothing, and is held by limits. Of 16 requests at once four
  * are decoded and the others are being written.
@@ -144,8 +176,17 @@ function renderConvert(file: string, image: ImageFile): string {
 
 /** What qemu-img may use to decode the image. */
 export function renderLimits({ virtualBytes }: ImageFile): string {
+  return `prlimit ${limits(virtualBytes)} --`;
+}
+
+/** The same for all that a subshell starts. */
+function renderOwnLimits({ virtualBytes }: ImageFile): string {
+  return `prlimit --pid "$BASHPID" ${limits(virtualBytes)}`;
+}
+
+function limits(virtualBytes: number): string {
   const cpuSeconds = 120 + 60 * Math.ceil(virtualBytes / 2 ** 30);
-  return `prlimit --as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0 --`;
+  return `--as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0`;
 }
 
 /** Sets `blocks` to how many blocks of a thin pool the image takes, at most; needs `gw_pool` before. */

@@ -11,6 +11,8 @@ export interface Qcow2Header {
   virtualBytes: number;
   clusterBytes: number;
   compression: "zlib" | "zstd";
+  /** Whether its tables tell of parts of clusters too. */
+  extendedL2: boolean;
 }
 
 const extensionNames = { dataFile: 0x44415441, encryption: 0x0537be77 };
@@ -92,7 +94,15 @@ export function parseQcow2Header(
     compression = type === 1 ? "zstd" : "zlib";
   }
   checkExtensions(view, headerLength, (seen) => bad(seen, convert));
-  return { version, virtualBytes, clusterBytes, compression };
+  return { version, virtualBytes, clusterBytes, compression, extendedL2 };
+}
+
+/**
+ * Whether our own decoder reads the image (see inflate-library.ts): compressed with zlib, in clusters that
+ * direct I/O can write.
+ */
+export function isInflatable({ compression, extendedL2, clusterBytes }: Qcow2Header): boolean {
+  return compression === "zlib" && !extendedL2 && clusterBytes >= 4096;
 }
 
 function checkExtensions(

@@ -6,7 +6,7 @@ import { checkDisk, checkImage, formatOf, isPlainQcow2 } from "../core/image-for
 import { parseCacheName } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { ImageFile } from "../core/populate.ts";
-import { parseQcow2Header } from "../core/qcow2.ts";
+import { isInflatable, parseQcow2Header } from "../core/qcow2.ts";
 import type { Encoding } from "../core/transcode.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {
@@ -144,19 +144,26 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
       contentDigest: file.own,
       fileBytes: file.bytes,
     },
-    transcode: args.encoding === "zstd" && isZlib(header, fileBytes, image),
+    ...zlibAt(header, fileBytes, args.image, args.encoding),
     ...{ format, virtualBytes, verify, steps },
     ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
   };
 }
 
-/** Whether a copy that is compressed with zstd would decode faster. */
-function isZlib(header: Uint8Array, fileBytes: number, image: ImageReference): boolean {
-  const name = `image ${describeImage(image)}`;
-  return (
-    isPlainQcow2(formatOf(image)) &&
-    parseQcow2Header(header, fileBytes, name).compression === "zlib"
-  );
+/** What follows from an image being compressed with zlib. */
+function zlibAt(
+  header: Uint8Array,
+  fileBytes: number,
+  image: ImageReference,
+  encoding: Encoding | undefined,
+): Pick<ImageFile, "inflatable" | "transcode"> {
+  if (!isPlainQcow2(formatOf(image))) return { inflatable: false, transcode: false };
+  const parsed = parseQcow2Header(header, fileBytes, `image ${describeImage(image)}`);
+  return {
+    inflatable: isInflatable(parsed),
+    // A copy that is compressed with zstd decodes faster.
+    transcode: encoding === "zstd" && parsed.compression === "zlib",
+  };
 }
 
 /**
@@ -177,7 +184,7 @@ export async function readFollowed(args: {
     ...{ digest, cachedBytes: bytes, entry: cache.entry(digest, bytes), contentDigest: digest },
     ...{ fileBytes: bytes, format, verify: false, steps: [] },
     virtualBytes: parseQcow2Header(header, bytes, `image ${describeImage(image)}`).virtualBytes,
-    transcode: encoding === "zstd" && isZlib(header, bytes, image),
+    ...zlibAt(header, bytes, image, encoding),
     follow: { part: cache.partial(digest), header },
   };
 }

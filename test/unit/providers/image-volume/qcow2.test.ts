@@ -13,6 +13,7 @@ describe("parseQcow2Header", () => {
       virtualBytes: 10 * 2 ** 30,
       clusterBytes: 65536,
       compression: "zlib",
+      extendedL2: false,
     });
   });
 
