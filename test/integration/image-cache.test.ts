@@ -33,10 +33,9 @@ for (const where of ["this machine", "a host behind SSH"] as const)
     });
     useImageVolumeLab({ sizeMiB: 512, needs: ["sshd"] }, async (made) => {
       lab = made;
-      // While the file "hold" is there, qemu-img waits for it to go before it opens the image.
+      // While the file "hold" is there, what writes an image waits for it to go before it opens the image.
       hold = path.join(lab.group.folder, "hold");
-      const searchPath = lab.interpose(
-        "qemu-img",
+      const searchPath = lab.interposeDecoder(
         `while [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done`,
       );
       if (where === "a host behind SSH") {

@@ -30,10 +30,9 @@ for (const where of ["this machine", "a host behind SSH"] as const)
     const remote = where === "a host behind SSH";
     useImageVolumeLab({ sizeMiB: 1024, needs: remote ? ["sshd"] : [] }, async (made) => {
       lab = made;
-      // While the file "hold" is there, qemu-img works on for a minute after it has begun.
+      // While the file "hold" is there, what writes an image works on for a minute after it has begun.
       converting = path.join(lab.group.folder, "converting");
-      const searchPath = lab.interpose(
-        "qemu-img",
+      const searchPath = lab.interposeDecoder(
         `[ ! -e ${converting}.hold ] || { touch ${converting}; sleep 60; }`,
       );
       if (remote) {
@@ -63,7 +62,9 @@ for (const where of ["this machine", "a host behind SSH"] as const)
           const file = `/proc/${pid}/cmdline`;
           return fs.existsSync(file) ? [spawnSync("cat", [file], { encoding: "utf8" }).stdout] : [];
         })
-        .filter((line) => line.includes(lab.group.folder) && /qemu-img|curl|sha256sum/.test(line));
+        .filter(
+          (line) => line.includes(lab.group.folder) && /qemu-img|perl|curl|sha256sum/.test(line),
+        );
 
     const partial = (): string => `${lab.cache}/${slow.digest}.part`;
 

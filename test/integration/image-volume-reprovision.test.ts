@@ -29,13 +29,10 @@ describe("writing an image anew below a domain", function () {
       lab.remove();
     });
     lab.uri = hypervisor.uri;
-    // While the file "hold" is there, qemu-img waits; of the renames, the one of that number fails.
+    // While the file "hold" is there, what writes an image waits; of the renames, the one of that number fails.
     hold = path.join(lab.group.folder, "hold");
     renames = path.join(lab.group.folder, "renames");
-    lab.interpose(
-      "qemu-img",
-      `while [ "$1" = convert ] && [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done`,
-    );
+    lab.interposeDecoder(`while [ -e ${hold} ]; do touch ${hold}.seen; sleep 0.05; done`);
     lab.interpose(
       "lvrename",
       `if [ -e ${renames} ]; then left=$(($(cat ${renames}) - 1)); echo $left >${renames}

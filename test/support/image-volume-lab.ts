@@ -145,6 +145,12 @@ export class ImageVolumeLab {
     return (process.env["PATH"] = `${tools}:${search}`);
   }
 
+  /** The same for what writes images: qemu-img, and the program that inflates. */
+  interposeDecoder(line: string): string {
+    this.interpose("qemu-img", `case "$1" in convert) ${line} ;; esac`);
+    return this.interpose("perl", `case "$*" in *inflateReset*) ${line} ;; esac`);
+  }
+
   removeVolumes(): void {
     const { group } = this;
     group.bash(...group.volumes().map((volume) => group.commands.remove(group.name, volume)));
@@ -174,6 +180,8 @@ export class ImageVolumeLab {
       /** Default: a compressed qcow2. */
       raw?: boolean;
       pack?: keyof typeof packers;
+      /** Of the clusters in a qcow2. */
+      compression?: "zlib" | "zstd";
       /** Default: as sha256sum prints it; null: none. */
       sidecar?: ((digest: string) => string) | null;
     } = {},
@@ -186,7 +194,7 @@ export class ImageVolumeLab {
     const [data, virtual] = [options.dataMiB ?? 4, options.virtualMiB ?? 64];
     // Data at both ends, a hole in the middle.
     const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
-      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : 'qemu-img convert -c -f raw -O qcow2 "$1" "$2.disk"'}
+      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"} "$1" "$2.disk"`}
       ${options.pack === undefined ? "cat" : packers[options.pack]} <"$2.disk" >"$2"; rm "$2.disk"`;
     execFileSync("bash", ["-c", script, "bash", raw, file]);
     const content = fs.readFileSync(file);
