@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { type CacheLimits } from "../providers/image-cache/core/eviction-plan.ts";
 import { evictFromCache, listCache, verifyCache } from "../providers/image-cache/effects/cache.ts";
+import { removeSpareGolden } from "../providers/image-cache/effects/golden.ts";
 import { prewarmImage } from "../providers/image-cache/effects/prewarm.ts";
 import { isDigest } from "../providers/image-volume/core/layout.ts";
 import {
@@ -22,6 +23,7 @@ interface Options extends CommonOptions {
   maxSize?: number;
   maxEntries?: number;
   maxAgeDays?: number;
+  golden?: boolean;
   dryRun?: boolean;
 }
 
@@ -85,18 +87,26 @@ const verify = (options: Options): Promise<void> =>
   );
 
 function evict(options: Options, command: Command): Promise<void> {
-  const { maxSize, maxEntries, maxAgeDays, digest, dryRun = false } = options;
+  const { maxSize, maxEntries, maxAgeDays, digest, golden = false, dryRun = false } = options;
   const limits: CacheLimits = {
     ...(maxSize !== undefined && { maxBytes: maxSize }),
     ...(maxEntries !== undefined && { maxEntries }),
     ...(maxAgeDays !== undefined && { maxAgeSeconds: maxAgeDays * 24 * 3600 }),
     ...(digest !== undefined && { digests: digest }),
   };
-  if (Object.keys(limits).length === 0)
-    command.error("error: say what goes: --max-size, --max-entries, --max-age-days or --digest");
+  if (Object.keys(limits).length === 0 && !golden)
+    command.error(
+      "error: say what goes: --max-size, --max-entries, --max-age-days, --digest or --golden",
+    );
   return onHosts(
     options,
-    async (uri) => ({ dryRun, ...(await evictFromCache(uri, limits, { dryRun })) }),
+    async (uri) => ({
+      dryRun,
+      ...(await evictFromCache(uri, limits, { dryRun })),
+      golden: golden
+        ? await removeSpareGolden(uri, { dryRun, ...(digest && { digests: digest }) })
+        : [],
+    }),
     describeEviction,
   );
 }
@@ -154,6 +164,7 @@ hostCommand("evict", "Removes what exceeds the limits, but nothing that a run is
   .option("--max-entries <count>", "how many images stay", whole)
   .option("--max-age-days <days>", "what was last used longer ago goes", number)
   .addOption(byDigest())
+  .option("--golden", "golden volumes in thin pools of which there is no clone (any longer)")
   .option("--dry-run", "only say what would go")
   .action(run(evict));
 

@@ -1,8 +1,10 @@
 import type { Config } from "../../config.ts";
 import { GroundworkError } from "../../providers/errors.ts";
+import type { GoldenVolume } from "../../providers/image-cache/core/golden.ts";
 import type {
   Eviction,
   listCache,
+  ListedFile,
   verifyCache,
 } from "../../providers/image-cache/effects/cache.ts";
 import type { prewarmImage } from "../../providers/image-cache/effects/prewarm.ts";
@@ -46,26 +48,44 @@ function age(seconds: number): string {
 export function describeListing({
   folder,
   files,
+  golden,
   freeBytes,
   nowSeconds,
 }: Awaited<ReturnType<typeof listCache>>): string[] {
   const used = files.reduce((sum, { bytes }) => sum + bytes, 0);
   const summary = `${folder}: ${formatBytes(used)} used, ${formatBytes(freeBytes)} free`;
-  if (files.length === 0) return [summary];
   return [
     summary,
-    ...formatTable([
-      ["DIGEST", "STATE", "SIZE", "LAST USED", "NOW", "VOLUMES"],
-      ...files.map(({ digest, state, bytes, usedAtSeconds, inUse, volumes }) => [
-        short(digest),
-        state,
-        formatBytes(bytes),
-        age(nowSeconds - usedAtSeconds),
-        inUse ? "in use" : "-",
-        volumes.join(", "),
-      ]),
-    ]),
+    ...(files.length === 0 ? [] : describeFiles(files, nowSeconds)),
+    ...(golden.length === 0 ? [] : describeGolden(golden)),
   ];
+}
+
+function describeFiles(files: readonly ListedFile[], nowSeconds: number): string[] {
+  return formatTable([
+    ["DIGEST", "STATE", "SIZE", "LAST USED", "NOW", "VOLUMES"],
+    ...files.map(({ digest, state, bytes, usedAtSeconds, inUse, volumes }) => [
+      short(digest),
+      state,
+      formatBytes(bytes),
+      age(nowSeconds - usedAtSeconds),
+      inUse ? "in use" : "-",
+      volumes.join(", "),
+    ]),
+  ]);
+}
+
+function describeGolden(golden: readonly GoldenVolume[]): string[] {
+  return formatTable([
+    ["DIGEST", "GOLDEN VOLUME", "DISK", "STATE", "VOLUMES"],
+    ...golden.map(({ digest, id, sizeBytes, complete, volumes }) => [
+      short(digest),
+      id,
+      formatBytes(sizeBytes),
+      complete ? "whole" : "interrupted",
+      volumes.join(", "),
+    ]),
+  ]);
 }
 
 export function describePrewarm({
@@ -103,8 +123,9 @@ export function describeEviction({
   kept,
   excessBytes,
   excessEntries,
+  golden = [],
   dryRun,
-}: Eviction & { dryRun: boolean }): string[] {
+}: Eviction & { golden?: readonly GoldenVolume[]; dryRun: boolean }): string[] {
   const sum = evict.reduce((total, { file }) => total + file.bytes, 0);
   return [
     ...evict.map(
@@ -112,7 +133,8 @@ export function describeEviction({
         `${short(file.digest)} ${file.state}, ${formatBytes(file.bytes)}: ${reasons[reason]}`,
     ),
     ...kept.map(({ digest }) => `${short(digest)} stays: a run uses it`),
-    `${dryRun ? "would remove" : "removed"} ${String(evict.length)} files, ${formatBytes(sum)}`,
+    ...golden.map(({ id, digest }) => `${short(digest)} golden volume ${id}: of no volume`),
+    `${dryRun ? "would remove" : "removed"} ${String(evict.length)} files, ${formatBytes(sum)}${golden.length === 0 ? "" : `, and ${String(golden.length)} golden volumes`}`,
     ...(excessBytes > 0 ? [`${formatBytes(excessBytes)} too much, all of it in use`] : []),
     ...(excessEntries > 0 ? [`${String(excessEntries)} too many, all of them in use`] : []),
   ];

@@ -6,6 +6,7 @@ import {
   readCacheLayout,
 } from "../../image-volume/effects/hosts.ts";
 import { type CacheLimits, type EvictionPlan, planEviction } from "../core/eviction-plan.ts";
+import { type GoldenVolume, listGolden } from "../core/golden.ts";
 import { type CacheFile, type CacheListing, parseListing } from "../core/listing.ts";
 import { renderEvict, renderList, renderVerify } from "../core/scripts.ts";
 
@@ -16,12 +17,14 @@ export interface ListedFile extends CacheFile {
 }
 
 /**
- * Lists a host's cache and which volumes were written from it; changes nothing.
+ * Lists a host's cache, its golden volumes, and which volumes were written from them; changes nothing.
  * @throws GroundworkError `host-unreachable`, `command-failed`, `bad-cache-listing`, …
  */
 export async function listCache(
   uri: string,
-): Promise<Omit<CacheListing, "files"> & { folder: string; files: ListedFile[] }> {
+): Promise<
+  Omit<CacheListing, "files"> & { folder: string; files: ListedFile[]; golden: GoldenVolume[] }
+> {
   const [listing, host] = await Promise.all([readListing(uri), observeHost(uri, { fresh: true })]);
   const files = listing.files.map((file) => ({
     ...file,
@@ -29,7 +32,8 @@ export async function listCache(
       .filter(([, { marks }]) => marks.digest === file.digest)
       .map(([id]) => id),
   }));
-  return { folder: readCacheLayout().folder, ...listing, files };
+  const golden = listGolden(host.volumes);
+  return { folder: readCacheLayout().folder, ...listing, files, golden };
 }
 
 async function readListing(uri: string): Promise<CacheListing> {

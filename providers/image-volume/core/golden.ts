@@ -63,3 +63,29 @@ export function renderEnsureGolden(args: {
     "gw_done=1",
   ]);
 }
+
+/**
+ * A script that removes a golden volume, whose clones do not need it. Prints `@value removed yes`, or
+ * `no` where it is not there any more, or another volume has its name.
+ */
+export function renderRemoveGolden(args: {
+  commands: VolumeGroupCommands;
+  volumeGroup: string;
+  pool: string;
+  volumeName: string;
+}): string {
+  const { commands, volumeGroup, pool, volumeName } = args;
+  const id = `${volumeGroup}/${volumeName}`;
+  const [role = ""] = buildTags({ role: "golden" });
+  const look = commands.lvm("lvs", "--noheadings", "-o", "lv_tags", id);
+  return renderVolumeScript(commands, [
+    scriptLibrary,
+    // No run makes it, or clones it as something that has just been made.
+    `gw_lock ${quote(volumeLock(volumeGroup, pool))} 60 'another run has been writing an image into the pool for a minute'`,
+    `tags=$(${look} 2>/dev/null | tr -d ' ') || tags=none`,
+    `if [[ ",$tags," != *,${quote(role)},* ]]; then echo '@value removed no'; gw_done=1; exit 0; fi`,
+    commands.remove(volumeGroup, volumeName),
+    "echo '@value removed yes'",
+    "gw_done=1",
+  ]);
+}

@@ -1,4 +1,6 @@
 import * as assert from "node:assert/strict";
+import { listCache } from "../../../providers/image-cache/effects/cache.ts";
+import { removeSpareGolden } from "../../../providers/image-cache/effects/golden.ts";
 import { goldenName } from "../../../providers/image-volume/core/thin.ts";
 import type { PlanSummary } from "../../../providers/image-volume/core/summary.ts";
 import * as provider from "../../../providers/image-volume/provider.ts";
@@ -129,6 +131,32 @@ describe("an image volume in a thin pool", function () {
     for (const each of made) guest.assertContent(lab.device(each), other);
     for (const each of made) await provider.delete(each.id, each.outs);
     guest.bash(`lvremove -q -y ${lab.group.name}/${golden(other)}`);
+  });
+
+  it("is listed as a clone by the cache, which removes a golden volume once it has none", async () => {
+    const other = await lab.image();
+    const name = `${lab.group.name}/${golden(other)}`;
+    const digests = [other.digest];
+    const made = await lab.create(lab.args(other));
+    const listed = (await listCache(lab.uri)).golden.find(({ id }) => id === name);
+    assert.deepEqual(
+      [listed?.digest, listed?.sizeBytes, listed?.complete, listed?.volumes],
+      [other.digest, other.virtualBytes, true, [made.id]],
+    );
+    assert.deepEqual(await removeSpareGolden(lab.uri, { digests }), []);
+    await provider.delete(made.id, made.outs);
+    const found = await removeSpareGolden(lab.uri, { digests, dryRun: true });
+    assert.deepEqual(
+      found.map(({ id }) => id),
+      [name],
+    );
+    assert.ok(lab.group.volumes().includes(golden(other)));
+    await removeSpareGolden(lab.uri, { digests });
+    assert.ok(!lab.group.volumes().includes(golden(other)));
+    const again = await lab.create(lab.args(other));
+    guest.assertContent(lab.device(again), other);
+    await provider.delete(again.id, again.outs);
+    await removeSpareGolden(lab.uri, { digests });
   });
 
   it("is refused where there is no such pool, or one that hands out what others left", async () => {

@@ -8,6 +8,11 @@ const file = {
   ...{ usedAtSeconds: 1000, inUse: false },
 };
 
+const golden = {
+  ...{ id: "lab/pool-golden-ab", volumeGroup: "lab", volumeName: "pool-golden-ab", pool: "pool" },
+  ...{ digest: "ab".repeat(32), sizeBytes: 2 ** 31, complete: true, volumes: ["lab/vm1-root"] },
+};
+
 describe("imagesOf", () => {
   const config = {
     objectStore,
@@ -42,11 +47,13 @@ describe("imagesOf", () => {
 describe("describeListing", () => {
   it("says what is there, since when, and what it is for", () => {
     const listed = { ...file, volumes: ["lab/vm1-root"] };
-    const [summary, , row] = describeListing({
+    const [summary, , row, , goldenRow] = describeListing({
       ...{ folder: "/cache", files: [listed], freeBytes: 2 ** 30, nowSeconds: 1000 + 3 * 86_400 },
+      golden: [golden],
     });
     assert.equal(summary, "/cache: 1 MiB used, 1 GiB free");
     assert.equal(row, "abababababab…  whole  1 MiB  3 days     -    lab/vm1-root");
+    assert.equal(goldenRow, "abababababab…  lab/pool-golden-ab  2 GiB  whole  lab/vm1-root");
   });
 });
 
@@ -61,6 +68,12 @@ describe("describeEviction", () => {
       "would remove 1 files, 1 MiB",
       "1 KiB too much, all of it in use",
     ]);
+    const [gone, sum] = describeEviction({
+      ...{ evict: [], kept: [], excessBytes: 0, excessEntries: 0, dryRun: false },
+      golden: [{ ...golden, volumes: [] }],
+    });
+    assert.equal(gone, "abababababab… golden volume lab/pool-golden-ab: of no volume");
+    assert.equal(sum, "removed 0 files, 0 B, and 1 golden volumes");
   });
 });
 
