@@ -6,11 +6,14 @@ import * as path from "node:path";
 import { format } from "prettier";
 import { renderReport } from "../bench/core/report.ts";
 import { type Figures, judge, type Measured, median } from "../bench/core/targets.ts";
+import { measureClones } from "../bench/clone.ts";
 import { countDownloads, measurePeakMiB, measureVolumes } from "../bench/growth.ts";
 import { BenchLab } from "../bench/lab.ts";
 import { canShapeLinks, measureLink } from "../bench/link.ts";
 import { measurePopulate } from "../bench/populate.ts";
 import { countUnchangedWrites, measurePreviews } from "../bench/pulumi.ts";
+import { lvmGuestNeeds } from "../test/support/lvm-guest.ts";
+import { missingNeed } from "../test/support/needs.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
 import { createProgress } from "./lib/phases.ts";
@@ -69,6 +72,8 @@ async function bench(options: BenchOptions): Promise<void> {
       return countUnchangedWrites(lab, zlib);
     });
     if (canShapeLinks()) await progress.phase("A slow link", () => measureLink(lab, zlib, note));
+    if (lvmGuestNeeds.every((need) => missingNeed(need) === undefined))
+      await progress.phase("Clones in a guest", () => measureClones(runs, note));
     const medians = [...seconds].map(([name, values]) => [name, median(values)] as const);
     const figures = {
       seconds: Object.fromEntries(medians) as Figures["seconds"],

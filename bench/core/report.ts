@@ -34,6 +34,9 @@ const titles: Record<Measured, string> = {
   previewHundred: "`pulumi preview` of 100 volumes",
   link: "100 Mbit/s link: download to nowhere",
   linkCold: "100 Mbit/s link: Groundwork, nothing cached",
+  bareClone: "guest with a thin pool, over SSH: a bare `lvcreate -s`",
+  clone: "guest with a thin pool, over SSH: a volume of an image that the pool has",
+  largeClone: "the same of an image with 16 times the data",
 };
 
 /** docs/benchmarks.md. */

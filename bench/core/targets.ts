@@ -27,7 +27,10 @@ export type Measured =
   | "previewOne"
   | "previewHundred"
   | "link"
-  | "linkCold";
+  | "linkCold"
+  | "bareClone"
+  | "clone"
+  | "largeClone";
 
 /** A promise of the project, and how it came out. */
 export interface Verdict {
@@ -78,6 +81,8 @@ export function judge(figures: Figures): Verdict[] {
       1.2,
     ),
     verdict(`downloads for ${String(many ?? "many")} volumes`, figures.downloads, 1),
+    verdict("thin clone / a bare `lvcreate -s` in the same pool", ratio(s.clone, s.bareClone), 1.5),
+    verdict("thin clone of an image 16 times as large", ratio(s.largeClone, s.clone), 1.2),
     verdict("preview of 100 volumes / of one", ratio(s.previewHundred, s.previewOne), 1.5),
     verdict("bytes written by an up that changes nothing", figures.bytesWrittenUnchanged, 0),
     verdict(
