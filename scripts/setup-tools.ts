@@ -1,11 +1,11 @@
 // The second stage of scripts/setup: the tools that npm does not bring, at their pinned versions.
-// `--check` only says what is missing, and exits with 1 when something is.
+// `--check` only says what is missing, and exits with 1 when something is; `--tests` adds what only tests use.
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { GroundworkError } from "../providers/errors.ts";
 import { cacheRoot } from "./lib/tools-paths.ts";
-import { toolNames, tools } from "./lib/tools-pins.ts";
-import { describeStep, isReady, planTools, renderDuration } from "./lib/tools-plan.ts";
+import { type ToolName, tools } from "./lib/tools-pins.ts";
+import { describeStep, isReady, planTools, renderDuration, wantedTools } from "./lib/tools-plan.ts";
 import type { ToolSource, ToolStep } from "./lib/tools-plan.ts";
 import { readToolStates } from "./lib/tools-state.ts";
 
@@ -25,24 +25,28 @@ try {
 
 async function setUp(checkOnly: boolean): Promise<number> {
   const states = readToolStates(process.env);
-  if (isReady(states)) {
-    console.log(`Tools: all ${String(toolNames.length)} are ready.`);
+  const wanted = wantedTools(process.argv.includes("--tests"));
+  if (isReady(states, wanted)) {
+    console.log(`Tools: all ${String(wanted.length)} are ready.`);
     return 0;
   }
   if (checkOnly) {
-    for (const tool of toolNames)
+    for (const tool of wanted)
       if (["absent", "outdated"].includes(states[tool].installed))
         console.log(
           `Tools: ${tools[tool].title} (${tools[tool].why}) is ${states[tool].installed}.`,
         );
     return 1;
   }
-  await bringUp(states);
+  await bringUp(states, wanted);
   return 0;
 }
 
 /** Kept apart from the check, so that a run with nothing to do loads none of it. */
-async function bringUp(states: ReturnType<typeof readToolStates>): Promise<void> {
+async function bringUp(
+  states: ReturnType<typeof readToolStates>,
+  wanted: readonly ToolName[],
+): Promise<void> {
   const [{ createProgress }, { commandRunner, openLog }, downloads, make] = await Promise.all([
     import("./lib/phases.ts"),
     import("./lib/tools-run.ts"),
@@ -65,7 +69,7 @@ async function bringUp(states: ReturnType<typeof readToolStates>): Promise<void>
     (version) => version.trim(),
     () => undefined,
   );
-  const steps = planTools({ source, goVersion, states });
+  const steps = planTools({ source, goVersion, states }, wanted);
   announce(steps);
   requireSpace(steps);
 
@@ -77,7 +81,7 @@ async function bringUp(states: ReturnType<typeof readToolStates>): Promise<void>
       if (step.action === "build") await make.buildTool(process.env, step.tool, run);
       make.installTool(process.env, step.tool);
     });
-  console.log(`Tools: all ${String(toolNames.length)} are ready. Log: ${log.file}`);
+  console.log(`Tools: all ${String(wanted.length)} are ready. Log: ${log.file}`);
 }
 
 function announce(steps: readonly ToolStep[]): void {

@@ -59,6 +59,8 @@ export async function downloadTool(
     case "dynamic-launcher":
     case "libvirt-provider":
       break; // the CLI's download and the bridge bring them
+    case "collector":
+      throw new Error("tools for tests are always built");
   }
   const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];
   if (tool !== "libvirt-provider" && !isExecutable(file)) throw missing(tool, file);

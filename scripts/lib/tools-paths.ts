@@ -52,6 +52,7 @@ export function toolPaths(env: Environment): Readonly<Record<ToolName, string>> 
       `resource-command-v${pins.commandPlugin}`,
       "pulumi-resource-command",
     ),
+    collector: path.join(cacheRoot(env), "bin", `otelcol-${pins.collector}`),
     minio: path.join(cacheRoot(env), "bin", `minio-${pins.minioSource}`),
   };
 }

@@ -35,17 +35,22 @@ const bundled: ReadonlySet<ToolName> = new Set(["language-host", "dynamic-launch
 const installSeconds = 1;
 const downloadSeconds = 30;
 
+/** The tools that set-up sees to: those of a lab, and with `tests` those that only tests use. */
+export function wantedTools(tests: boolean): ToolName[] {
+  return toolNames.filter((tool) => tests || tools[tool].tests !== true);
+}
+
 /** True when nothing has to be done, so that nothing has to be probed either. */
-export function isReady(states: ToolFacts["states"]): boolean {
-  return toolNames.every((tool) => isKept(states[tool]));
+export function isReady(states: ToolFacts["states"], wanted: readonly ToolName[]): boolean {
+  return wanted.every((tool) => isKept(states[tool]));
 }
 
 /**
  * The steps that bring every tool to its pinned version, in the order in which they run.
  * Throws `go-missing` or `go-too-old` when something must be built and cannot be.
  */
-export function planTools(facts: ToolFacts): ToolStep[] {
-  const steps = toolNames.map((tool) => planTool(tool, facts));
+export function planTools(facts: ToolFacts, wanted: readonly ToolName[]): ToolStep[] {
+  const steps = wanted.map((tool) => planTool(tool, facts));
   const first = steps.find(({ tool, action }) => action === "build" && needsGo(tool));
   if (first !== undefined) requireGo(facts.goVersion, first.tool);
   return steps;
@@ -55,7 +60,8 @@ function planTool(tool: ToolName, facts: ToolFacts): ToolStep {
   const state = facts.states[tool];
   if (isKept(state)) return { tool, action: "keep", seconds: 0 };
   const withCli = bundled.has(tool) && isKept(facts.states.pulumi);
-  if (facts.source === "vendor" && !withCli) return planDownload(tool);
+  if (facts.source === "vendor" && !withCli && tools[tool].tests !== true)
+    return planDownload(tool);
   return state.cached
     ? { tool, action: "install", seconds: installSeconds }
     : { tool, action: "build", seconds: tools[tool].buildSeconds };

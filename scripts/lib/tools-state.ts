@@ -29,7 +29,7 @@ export function toolKey(tool: ToolName, sources: string = toolSources): string {
   const files =
     recipe.kind === "script"
       ? fs.readdirSync(folder).filter((name) => name.endsWith(".ts"))
-      : ["go.mod", "go.sum"];
+      : fs.readdirSync(folder).filter((name) => /^go\.(mod|sum)$|\.go$/.test(name));
   for (const name of files.sort())
     hash.update(`\0${name}\0`).update(fs.readFileSync(path.join(folder, name)));
   if (recipe.kind === "script") hash.update(compilerVersion());

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
+import { toolPaths } from "../../scripts/lib/tools-paths.ts";
 
 /** `undefined` when the need is met, else what is missing, as it reads after "needs <name>: ". */
 type Probe = () => string | undefined;
@@ -66,6 +67,13 @@ const pulumi: Probe = () => {
     : `no Pulumi CLI runs below ${home}/versions; \`make setup\` installs it`;
 };
 
+const collector: Probe = () => {
+  const file = toolPaths(process.env).collector;
+  return succeeds(file, ["--version"])
+    ? undefined
+    : `${file} does not run; \`scripts/setup --tests\` builds it`;
+};
+
 const image: Probe = () =>
   filesIn(path.join(cacheFolder(), "images"), /\.qcow2$/).length > 0
     ? undefined
@@ -102,6 +110,7 @@ const probes = {
   openssl: command("openssl", "version"),
   go: command("go", "version"),
   pulumi,
+  collector,
   image,
 } satisfies Record<string, Probe>;
 

@@ -9,6 +9,7 @@ import {
   renderDuration,
   type ToolFacts,
   type ToolState,
+  wantedTools,
 } from "../../../scripts/lib/tools-plan.ts";
 
 const absent: ToolState = { installed: "absent", cached: false };
@@ -22,8 +23,11 @@ function states(
   return Object.fromEntries(entries) as Record<ToolName, ToolState>;
 }
 
-function actions(facts: ToolFacts): Record<string, string> {
-  return Object.fromEntries(planTools(facts).map(({ tool, action }) => [tool, action]));
+const ofLab = wantedTools(false);
+const all = wantedTools(true);
+
+function actions(facts: ToolFacts, wanted = ofLab): Record<string, string> {
+  return Object.fromEntries(planTools(facts, wanted).map(({ tool, action }) => [tool, action]));
 }
 
 describe("planTools", () => {
@@ -74,10 +78,19 @@ describe("planTools", () => {
     assert.equal(found["dynamic-launcher"], "build");
   });
 
+  it("makes what only tests use when asked to, and from its modules on any machine", () => {
+    const facts: ToolFacts = { source: "vendor", goVersion: "go1.25.0", states: states(absent) };
+    assert.equal(actions(facts)["collector"], undefined);
+    assert.equal(actions(facts, all)["collector"], "build");
+  });
+
   it("says that Go is missing or too old when something has to be built with it", () => {
     const facts: ToolFacts = { source: "registries", goVersion: undefined, states: states(absent) };
-    assert.throws(() => planTools(facts), { code: "go-missing", message: /Install Go 1\.25/ });
-    assert.throws(() => planTools({ ...facts, goVersion: "go1.24.9" }), {
+    assert.throws(() => planTools(facts, ofLab), {
+      code: "go-missing",
+      message: /Install Go 1\.25/,
+    });
+    assert.throws(() => planTools({ ...facts, goVersion: "go1.24.9" }, ofLab), {
       code: "go-too-old",
       message: /go1\.24\.9 where 1\.25/,
     });
@@ -107,13 +120,13 @@ describe("planTools", () => {
           const before = Object.fromEntries(
             toolNames.map((tool, at) => [tool, list[at] ?? absent]),
           ) as Record<ToolName, ToolState>;
-          const steps = planTools({ source, goVersion: "go1.25.0", states: before });
+          const steps = planTools({ source, goVersion: "go1.25.0", states: before }, all);
           const after = Object.fromEntries(
             steps.map(({ tool, action }) => [tool, action === "keep" ? before[tool] : current]),
           ) as Record<ToolName, ToolState>;
-          assert.ok(isReady(after));
+          assert.ok(isReady(after, all));
           assert.equal(
-            isReady(before),
+            isReady(before, all),
             steps.every(({ action }) => action === "keep"),
           );
         },
