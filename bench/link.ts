@@ -6,6 +6,7 @@ import * as provider from "../providers/image-volume/provider.ts";
 import { endTree, tied, undoAtExit } from "../test/support/scratch.ts";
 import { bash, type BenchImage, type BenchLab, flush, timed } from "./lab.ts";
 
+const provided = path.resolve(import.meta.dirname, "../providers/image-volume/provider.ts");
 const program = path.resolve(import.meta.dirname, "../test/support/create-volume.ts");
 
 /** A network namespace behind a link of 100 Mbit/s, in which the object store has another address. */
@@ -69,10 +70,11 @@ export async function measureLink(
     const inputs = await bench.lab.check(args);
     bench.forgetImages();
     flush();
-    const words = ["--import=tsx", program];
-    // What starting the program takes is not the provider's time.
-    const startUp = await inside(link.space, [process.execPath, "--import=tsx", "-e", "0"]);
-    const all = await inside(link.space, [process.execPath, ...words, JSON.stringify(inputs)]);
+    // What starting the program takes, and reading its modules, is not the provider's time.
+    const node = [process.execPath, "--import=tsx"];
+    const load = `await import(${JSON.stringify(provided)})`;
+    const startUp = await inside(link.space, [...node, "--input-type=module", "--eval", load]);
+    const all = await inside(link.space, [...node, program, JSON.stringify(inputs)]);
     note("linkCold", all - startUp);
     const { volumeGroup, volumeName } = inputs;
     await provider.delete(`${String(volumeGroup)}/${String(volumeName)}`, inputs);

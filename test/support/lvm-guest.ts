@@ -106,7 +106,25 @@ export class LvmGuest {
       `head -c ${bytes} ${device} | sha256sum | cut -c1-64`,
       `cmp -i ${bytes}:0 -n ${rest} ${device} /dev/zero >&2`,
     );
-    if (seen !== expected) throw new Error(`${device} holds ${seen} and not ${expected}`);
+    if (seen === expected) return;
+    const differs = this.#differingMebibytes(device, image).join(", ");
+    throw new Error(`${device} holds ${seen} and not ${expected}: MiB ${differs}`);
+  }
+
+  /** Which mebibytes of a volume are not those of the image, for the message of a failure. */
+  #differingMebibytes(
+    device: string,
+    { raw, virtualBytes }: Pick<TestImage, "raw" | "virtualBytes">,
+  ) {
+    const count = Math.ceil(virtualBytes / 2 ** 20);
+    const sums = this.bash(
+      `for ((i = 0; i < ${String(count)}; i++)); do dd if=${device} bs=1M skip=$i count=1 status=none | sha256sum | cut -c1-64; done`,
+    ).split("\n");
+    const content = fs.readFileSync(raw);
+    return sums.flatMap((sum, index) => {
+      const piece = content.subarray(index * 2 ** 20, (index + 1) * 2 ** 20);
+      return createHash("sha256").update(piece).digest("hex") === sum ? [] : [String(index)];
+    });
   }
 }
 

@@ -121,7 +121,8 @@ describe("faults of a host with a thin pool", function () {
         `if [ "$1" = convert ] && [[ $* == *${slow.digest}* ]] && [ -e /run/slow ]; then shift; set -- convert -r 100k "$@"; fi`,
         'exec /usr/bin/qemu-img "$@"',
         "END",
-        "chmod 755 /usr/local/bin/qemu-img; touch /run/slow",
+        // What is not on the disk before the power fails would be an empty script after it.
+        "chmod 755 /usr/local/bin/qemu-img; touch /run/slow; sync",
       );
       interrupted = lab.args(slow);
       const create = lab.create(interrupted);
