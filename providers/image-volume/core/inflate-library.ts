@@ -1,5 +1,6 @@
 /**
- * Writes a qcow2 image whose clusters are compressed with zlib onto a block device. It does what
+ * Writes a qcow2 image whose clusters are compressed with zlib onto a block device, or into a new sparse
+ * file. It does what
  * `qemu-img convert -n -t none` does, in little more than half the time: qemu-img moves each cluster
  * of 64 KiB by itself, this writes up to 2 MiB at once. See docs/adr/0013.
  *
@@ -58,10 +59,17 @@ my $clusters = int(($size + $cluster - 1) / $cluster);
 my $piece = (8 << 20) / $cluster || 1;
 $piece = $per_table if $piece > $per_table;
 
+my $is_device = -b $device;
+if (!$is_device) { # which is for this boot only
+  my $file;
+  sysopen($file, $device, O_WRONLY | O_CREAT | O_EXCL, 0640) && truncate($file, $size)
+    or die "cannot make $device: $!\n";
+}
+
 sub work {
   my ($job, $report) = @_;
   open_image();
-  sysopen(my $out, $device, O_WRONLY | O_DIRECT) or die "cannot open $device: $!\n";
+  sysopen(my $out, $device, O_WRONLY | ($is_device ? O_DIRECT : 0)) or die "cannot open $device: $!\n";
   my $most = $cluster > (2 << 20) ? $cluster : 2 << 20;
   # Direct I/O wants memory that begins at a page.
   my $buffer = "\0" x ($most + 4096);
@@ -143,7 +151,7 @@ sub work {
     syswrite($report, pack("Q", $consumed));
   }
   $flush->();
-  $out->sync or die "cannot flush $device: $!\n";
+  !$is_device || $out->sync or die "cannot flush $device: $!\n";
 }
 
 pipe(my $reports, my $report) or die "pipe: $!\n";
@@ -184,7 +192,7 @@ EOF
 
 gw_inflates() { perl -MCompress::Raw::Zlib -MFcntl=O_DIRECT -e 'exit(length pack("J", 0) == 8 ? 0 : 1)' 2>/dev/null; }
 
-# gw_inflate DEVICE BYTES HEADER [PART ENTRY] <IMAGE: one process more than there are processors, for one
+# gw_inflate DEVICE|FILE BYTES HEADER [PART ENTRY] <IMAGE: one process more than there are processors, for one
 # of them waits for the disk; at most four.
 gw_inflate() {
   local jobs=$(($(nproc) + 1)) device=$1

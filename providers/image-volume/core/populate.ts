@@ -55,8 +55,7 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
   const { image } = args;
   if (image === undefined) throw new Error(`no image to populate ${id} from`);
   return [
-    ...(usesInflater(image) ? [inflateLibrary, "inflates=''; ! gw_inflates || inflates=yes"] : []),
-    ...renderSource(image, usesInflater(image) ? '"$inflates"' : ""),
+    ...renderSource(image),
     ...renderRefuseUsed(args),
     ...renderVerify(image),
     "target=''",
@@ -69,18 +68,21 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
 }
 
 /**
- * Sets `$source`, what the image is read from, and keeps that from being evicted.
- * @param direct a word that is `yes` on a host whose decoder waits for the rest of the file by itself
+ * Sets `$source`, what the image is read from, and keeps that from being evicted; and `$inflates`, whether
+ * this host's own decoder reads it.
  */
-export function renderSource(
-  { entry, fileBytes, follow, decoded }: ImageFile,
-  direct = "",
-): string[] {
-  if (follow === undefined) return [`source=${quote(decoded ?? entry)}`, 'gw_use "$source"'];
+export function renderSource(image: ImageFile): string[] {
+  const { entry, fileBytes, follow, decoded } = image;
+  const inflates = usesInflater(image)
+    ? [inflateLibrary, "inflates=''; ! gw_inflates || inflates=yes"]
+    : ["inflates=''"];
+  if (follow === undefined)
+    return [...inflates, `source=${quote(decoded ?? entry)}`, 'gw_use "$source"'];
   const header = Buffer.from(follow.header).toString("hex");
   return [
+    ...inflates,
     followLibrary,
-    `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header} ${direct}`.trim(),
+    `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header} "$inflates"`,
   ];
 }
 
@@ -127,7 +129,7 @@ function renderWrite(image: ImageFile): string[] {
   if (usesInflater(image))
     return [
       'if [ -n "$inflates" ]; then',
-      `  ${renderInflate(image)}`,
+      `  ${renderInflate(image, '"$device"')}`,
       "else",
       `  ${renderConvert('"$source"', image)}`,
       "fi",
@@ -153,13 +155,14 @@ function usesInflater({ inflatable, decoded }: ImageFile): boolean {
   return inflatable && decoded === undefined;
 }
 
-function renderInflate(image: ImageFile): string {
+/** Writes the image from `$source` to what the shell calls `to`; a failure sets `$converted` to `no`. */
+export function renderInflate(image: ImageFile, to: string): string {
   const { entry, fileBytes, follow } = image;
   const growing =
     follow === undefined
       ? "''"
       : `${Buffer.from(follow.header).toString("hex")} ${quote(follow.part)} ${quote(entry)}`;
-  return `( ${renderOwnLimits(image)}; gw_inflate "$device" ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
+  return `( ${renderOwnLimits(image)}; gw_inflate ${to} ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
 }
 
 /**

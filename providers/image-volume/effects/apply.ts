@@ -136,7 +136,8 @@ async function runPhase(
       ...(image && { digest: image.digest }),
     },
     timeoutSeconds: 4 * 3600,
-    heavy: steps.some((step) => step.kind === "populateVolume"),
+    // A disk that is decoded already only has to be copied.
+    heavy: image?.decoded === undefined && steps.some((step) => step.kind === "populateVolume"),
     onLine: progressReporter(volumeName, {}),
     signal,
   });
