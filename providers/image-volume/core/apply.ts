@@ -9,7 +9,13 @@ import { buildTags, volumeLock } from "./layout.ts";
 import { type ObservedVolume, reportOptions, volumeColumns } from "./parsers.ts";
 import { bytesOfStep } from "./outcome.ts";
 import { type Step, undoOf } from "./plan.ts";
-import { type ImageFile, renderCountBlocks, renderPopulate, renderRefuseUsed } from "./populate.ts";
+import {
+  type ImageFile,
+  renderAwaitDecoded,
+  renderCountBlocks,
+  renderPopulate,
+  renderRefuseUsed,
+} from "./populate.ts";
 import { amountOf } from "./rates.ts";
 import { scriptLibrary } from "./script-library.ts";
 import { thinLibrary } from "./thin-library.ts";
@@ -51,6 +57,8 @@ export function renderApply(args: ApplyArguments): string {
     `libvirt_uri=${quote(args.libvirtUri)}`,
     ...(isThin(args) || steps.some(({ kind }) => kind === "cloneGolden") ? [thinLibrary] : []),
     `device=${quote(devicePath(volumeGroup, volumeName))}`,
+    // A volume that is there keeps its domain running, and its content, until there is something to write.
+    ...(args.seen !== undefined && args.image ? renderAwaitDecoded(args.image) : []),
     `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
     ...renderExpect(args),
     ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),

@@ -77,13 +77,23 @@ export function renderSource(image: ImageFile): string[] {
     ? [inflateLibrary, "inflates=''; ! gw_inflates || inflates=yes"]
     : ["inflates=''"];
   if (follow === undefined)
-    return [...inflates, `source=${quote(decoded ?? entry)}`, 'gw_use "$source"'];
+    return [
+      ...inflates,
+      `source=${quote(decoded ?? entry)}`,
+      ...renderAwaitDecoded(image),
+      'gw_use "$source"',
+    ];
   const header = Buffer.from(follow.header).toString("hex");
   return [
     ...inflates,
     followLibrary,
     `gw_follow ${quote(follow.part)} ${quote(entry)} ${String(fileBytes)} ${header} "$inflates"`,
   ];
+}
+
+/** Waits for a disk that another script is decoding; if that fails, this script is ended. */
+export function renderAwaitDecoded({ decoded }: Pick<ImageFile, "decoded">): string[] {
+  return decoded === undefined ? [] : [`until [ -f ${quote(decoded)} ]; do sleep 0.02; done`];
 }
 
 /** What was written stays unmarked until it is sure that it was the image. */

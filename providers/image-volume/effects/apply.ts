@@ -136,8 +136,9 @@ async function runPhase(
       ...(image && { digest: image.digest }),
     },
     timeoutSeconds: 4 * 3600,
-    // A disk that is decoded already only has to be copied.
-    heavy: image?.decoded === undefined && steps.some((step) => step.kind === "populateVolume"),
+    ...(steps.some((step) => step.kind === "populateVolume") && {
+      load: image?.decoded === undefined ? "convert" : "copy",
+    }),
     onLine: progressReporter(volumeName, {}),
     signal,
   });

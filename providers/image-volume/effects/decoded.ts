@@ -1,25 +1,33 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { say } from "../../telemetry/effects/log.ts";
 import { quote } from "../../host/core/script.ts";
 import { renderDecode, volumesPerDecode } from "../core/decode.ts";
 import { isPlainQcow2 } from "../core/image-format.ts";
-import { readCacheLayout, runScript } from "./hosts.ts";
+import { buildFailure } from "../core/failures.ts";
+import { hostName, readCacheLayout, runScript } from "./hosts.ts";
 import { besides, type CachedImage } from "./images.ts";
 
 /** The volumes of this process that want one image on one host at the moment. */
 interface Wish {
   volumes: number;
   /** Once enough of them do. */
-  decoding?: Promise<Decoded>;
+  decoding?: Decoding;
 }
 
-interface Decoded {
-  image: CachedImage;
-  /** None where there was no room for it. */
-  file?: string;
+interface Decoding {
+  /** Where the disk will be, once it is whole. */
+  file: string;
+  /** The image in the cache, when it is decoded and was right. */
+  done: Promise<CachedImage>;
 }
 
 const wishes = new Map<string, Wish>();
+/** Images for whose decoded disk a host had no room. */
+const crowded = new Set<string>();
+
+/** Pulumi asks for all volumes of an update at once: so long they are counted. */
+const countingMilliseconds = 20;
 
 /** An image on a host. */
 interface Where {
@@ -38,8 +46,8 @@ export interface ImageSource {
 
 /**
  * Hands a volume's work its image. Where several volumes of this process want the same image on the same
- * host at the same time, it is decoded once, and they are all written from the result; the last of
- * them removes that again.
+ * host at the same time, it is decoded once, and they are all written from the result, which they wait
+ * for once they are made; the last of them removes it again.
  */
 export async function withImage<Result>(
   where: Where,
@@ -51,17 +59,18 @@ export async function withImage<Result>(
   wishes.set(key, wish);
   wish.volumes += 1;
   try {
-    const source = await provide();
-    if (wish.volumes < volumesPerDecode || !isPlainQcow2(source.image.format))
-      return await work(source);
+    const [source] = await Promise.all([provide(), sleep(countingMilliseconds)]);
+    const few = wish.volumes < volumesPerDecode && wish.decoding === undefined;
+    if (few || crowded.has(key) || !isPlainQcow2(source.image.format)) return await work(source);
     const isFirst = wish.decoding === undefined;
-    wish.decoding ??= decode(where, source).catch((error: unknown) => {
-      delete wish.decoding; // whoever tries again decodes again
-      throw error;
+    wish.decoding ??= startDecoding(where, source, key, wish);
+    const { file, done } = wish.decoding;
+    const image = { ...source.image, verify: false, decoded: file };
+    delete image.follow; // it is the decoded disk that they read
+    return await work({
+      image,
+      fetch: () => (isFirst ? done : done.then((decoded) => ({ ...decoded, steps: [] }))),
     });
-    const { image, file } = await wish.decoding;
-    const read = file === undefined ? image : { ...image, verify: false, decoded: file };
-    return await work({ image: isFirst ? read : { ...read, steps: [] } });
   } finally {
     wish.volumes -= 1;
     if (wish.volumes === 0) {
@@ -71,27 +80,44 @@ export async function withImage<Result>(
   }
 }
 
+function startDecoding(where: Where, source: ImageSource, key: string, wish: Wish): Decoding {
+  const file = readCacheLayout().decoded(where.digest, randomBytes(6).toString("hex"));
+  const done = decode(where, source, file, key).catch((error: unknown) => {
+    delete wish.decoding; // whoever tries again decodes again
+    throw error;
+  });
+  done.catch(() => undefined); // those who wait for it report it
+  return { file, done };
+}
+
 async function decode(
   { uri, name, digest }: Where,
   { image, fetch }: ImageSource,
-): Promise<Decoded> {
-  const file = readCacheLayout().decoded(digest, randomBytes(6).toString("hex"));
+  file: string,
+  key: string,
+): Promise<CachedImage> {
+  const subject = { purpose: "decode the image", image: name, digest };
   const [fetched, values] = await besides(fetch, (signal) =>
     runScript(uri, renderDecode(file, image), {
-      subject: { purpose: "decode the image", image: name, digest },
-      timeoutSeconds: 4 * 3600,
-      heavy: true,
-      signal,
+      ...{ subject, timeoutSeconds: 4 * 3600, load: "convert", signal },
     }),
   );
-  return { image: fetched ?? image, ...(values.get("decoded") === "yes" && { file }) };
+  if (values.get("decoded") === "yes") return fetched ?? image;
+  crowded.add(key);
+  throw buildFailure(
+    { code: "host-changed", detail: "there is no room to decode the image once for all volumes" },
+    { ...subject, hostName: hostName(uri) },
+  );
 }
 
-async function removeDecoded(uri: string, decoding?: Promise<Decoded>): Promise<void> {
-  const file = await decoding?.then((decoded) => decoded.file).catch(() => undefined);
-  if (file === undefined) return;
+async function removeDecoded(uri: string, decoding?: Decoding): Promise<void> {
+  const isThere = await decoding?.done.then(
+    () => true,
+    () => false, // it has removed what it had
+  );
+  if (decoding === undefined || isThere !== true) return;
   try {
-    await runScript(uri, `rm -f -- ${quote(file)}`, {
+    await runScript(uri, `rm -f -- ${quote(decoding.file)}`, {
       subject: { purpose: "remove the decoded image" },
       timeoutSeconds: 60,
     });

@@ -39,7 +39,7 @@ export async function ensureGolden(args: {
   const started = runScript(uri, script, {
     subject: { purpose: `make golden volume "${id}"`, digest: image.digest },
     timeoutSeconds: 4 * 3600,
-    heavy: true,
+    load: "convert",
     onLine: progressReporter(volumeName, {}),
   })
     .then((values) => parseStepOutcomes(values.get("steps")))

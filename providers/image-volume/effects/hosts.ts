@@ -11,16 +11,18 @@ import { type HostObservation, parseProbe, parseScriptReport } from "../core/par
 
 /** How long what was seen of a host serves its other volumes too. */
 const observationSeconds = 5;
-/** qemu-img takes up to four threads: more than two at once only make each other slower. */
-const convertsAtOnce = 2;
-
-/** sshd allows ten sessions in a shared connection. */
-const scriptsAtOnce = 8;
+/**
+ * How many scripts of each kind a host runs at once: ten together, since sshd allows no more sessions
+ * in a shared connection. A copy waits for a convert, a convert for a fetch, which is one of the others,
+ * so no kind may take another one's place. What decodes has up to four threads: more than two at once
+ * only make each other slower.
+ */
+const atOnce = { convert: 2, copy: 4, other: 4 };
+type Load = keyof typeof atOnce;
 
 interface KnownHost {
   host: Host;
-  scripts: LimitFunction;
-  converts: LimitFunction;
+  limits: Record<Load, LimitFunction>;
   observed?: { at: number; observation: Promise<HostObservation> };
 }
 
@@ -31,8 +33,11 @@ function knownHost(uri: string): KnownHost {
   if (existing !== undefined) return existing;
   const created = {
     host: openHost(uri),
-    scripts: pLimit(scriptsAtOnce),
-    converts: pLimit(convertsAtOnce),
+    limits: {
+      convert: pLimit(atOnce.convert),
+      copy: pLimit(atOnce.copy),
+      other: pLimit(atOnce.other),
+    },
   };
   known.set(uri, created);
   return created;
@@ -79,8 +84,8 @@ export function forgetObservation(uri: string): void {
 export interface ScriptRun {
   subject: Omit<ScriptSubject, "hostName">;
   timeoutSeconds: number;
-  /** Whether it counts against the number of converts that a host does at once. */
-  heavy?: boolean;
+  /** Default: other. */
+  load?: Load;
   onLine?: (line: string) => void;
   secrets?: readonly string[];
   /** Ends the script early, with all that it started. */
@@ -96,8 +101,8 @@ export async function runScript(
   script: string,
   options: ScriptRun,
 ): Promise<ReadonlyMap<string, string>> {
-  const { host, scripts, converts } = knownHost(uri);
-  const { subject, heavy, secrets = [], ...rest } = options;
+  const { host, limits } = knownHost(uri);
+  const { subject, load = "other", secrets = [], ...rest } = options;
   const parent = traceParent();
   const traced = [
     ...(parent === undefined ? [] : [`export TRACEPARENT=${parent}`]),
@@ -106,7 +111,7 @@ export async function runScript(
   ].join("\n");
   const run = (): Promise<string> =>
     host.run(traced, { ...rest, secrets, purpose: subject.purpose });
-  const report = parseScriptReport(await (heavy === true ? converts(run) : scripts(run)));
+  const report = parseScriptReport(await limits[load](run));
   if (report.failure === undefined) return report.values;
   const detail = redact(tail(report.failure.detail), secrets);
   throw buildFailure({ ...report.failure, detail }, { ...subject, hostName: host.name });

@@ -18,9 +18,10 @@ describe("renderDecode", () => {
       'if [ "$free" -lt 4096 ]',
       `source=${cachedImage.entry}`,
       "exec {sum}< <(gw_digest",
-      'rm -f -- "$decoded"',
+      'gw_scratch+=("$decoded.new")',
       "qemu-img convert -f qcow2 -O raw",
       "gw_fail cache-entry-corrupt",
+      'mv -- "$decoded.new" "$decoded"',
       "@value decoded yes",
     );
   });
