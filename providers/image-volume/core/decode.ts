@@ -31,6 +31,8 @@ export function renderDecode(file: string, image: ImageFile): string {
     ...renderSource(image),
     ...renderVerify(image),
     'gw_scratch+=("$decoded.new")',
+    // Those who copy still read of the last pieces when this has ended well.
+    `gw_undo+=('rm -f -- "$decoded.new.pieces"')`,
     'if [ -n "$inflates" ]; then',
     `  target=new; ${renderInflate(image, '"$decoded.new"')}`,
     "else",

@@ -13,7 +13,8 @@
 const inflater = String.raw`
 use strict; use warnings; no warnings "portable"; use Fcntl qw(:DEFAULT O_DIRECT SEEK_SET);
 use Compress::Raw::Zlib; use IO::Handle;
-my ($device, $blank, $jobs, $bytes, $header, @names) = @ARGV; # NAMES: of the file, while it is fetched
+# NAMES: of the image's file, while it is fetched
+my ($device, $blank, $jobs, $bytes, $header, @names) = @ARGV;
 $header = pack("H*", $header);
 my $inode = (stat STDIN)[1];
 my $looked = time;
@@ -60,9 +61,12 @@ my $piece = (8 << 20) / $cluster || 1;
 $piece = $per_table if $piece > $per_table;
 
 my $is_device = -b $device;
+my $pieces; # where who copies the file hears of those that have been written
 if (!$is_device) { # which is for this boot only
   my $file;
-  sysopen($file, $device, O_WRONLY | O_CREAT | O_EXCL, 0640) && truncate($file, $size)
+  sysopen($file, $device, O_WRONLY | O_CREAT | O_EXCL, 0640) && truncate($file, $size) &&
+    sysopen($pieces, "$device.pieces", O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0640) &&
+    syswrite($pieces, pack("Q", $piece * $cluster))
     or die "cannot make $device: $!\n";
 }
 
@@ -106,7 +110,7 @@ sub work {
       die "a table is not where one can be\n" if $offset % $cluster;
       @l2 = $offset ? unpack("Q>*", at($offset, $cluster)) : ();
     }
-    if (!@l2) { $erase->($first, $last); next }
+    if (!@l2) { $erase->($first, $last); next } # nobody need hear of a hole
     die "a table is cut short\n" if @l2 < $per_table;
     my ($empty, $consumed) = (undef, 0);
     for my $number ($first .. $last - 1) {
@@ -148,6 +152,10 @@ sub work {
       $filled += length $data;
     }
     $erase->($empty, $last) if defined $empty;
+    if ($pieces && $consumed) {
+      $flush->();
+      syswrite($pieces, pack("Q", $first * $cluster)) or die "cannot write $device.pieces: $!\n";
+    }
     syswrite($report, pack("Q", $consumed));
   }
   $flush->();

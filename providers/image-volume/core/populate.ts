@@ -2,6 +2,7 @@ import { quote } from "../../host/core/script.ts";
 import type { VolumeGroupCommands } from "../../volume-group/core/commands.ts";
 import type { ImageFormat } from "./image-format.ts";
 import { followLibrary } from "./follow-library.ts";
+import { copyLibrary } from "./copy-library.ts";
 import { inflateLibrary } from "./inflate-library.ts";
 import { corruptSuffix } from "./layout.ts";
 
@@ -73,15 +74,18 @@ export function renderPopulate(args: PopulateTarget, id: string): string[] {
  */
 export function renderSource(image: ImageFile): string[] {
   const { entry, fileBytes, follow, decoded } = image;
-  const inflates = usesInflater(image)
-    ? [inflateLibrary, "inflates=''; ! gw_inflates || inflates=yes"]
+  const inflates = image.inflatable
+    ? [
+        inflateLibrary,
+        ...(decoded === undefined ? [] : [copyLibrary]),
+        "inflates=''; ! gw_inflates || inflates=yes",
+      ]
     : ["inflates=''"];
   if (follow === undefined)
     return [
       ...inflates,
       `source=${quote(decoded ?? entry)}`,
-      ...renderAwaitDecoded(image),
-      'gw_use "$source"',
+      ...(decoded === undefined ? ['gw_use "$source"'] : []),
     ];
   const header = Buffer.from(follow.header).toString("hex");
   return [
@@ -136,7 +140,18 @@ export function renderRefuseUsed(args: Omit<PopulateTarget, "image">): string[] 
 function renderWrite(image: ImageFile): string[] {
   const { entry, virtualBytes, format } = image;
   const { packing, disk } = format;
-  if (usesInflater(image))
+  if (image.decoded !== undefined)
+    return [
+      // What our own decoder is writing can be copied at once, but it leaves holes out.
+      'if [ -n "$inflates" ] && [ -n "$target" ]; then',
+      '  gw_copy "$source" "$device" || converted=no',
+      "else",
+      ...renderAwaitDecoded(image).map((line) => `  ${line}`),
+      '  gw_use "$source"',
+      `  ${renderConvert('"$source"', image)}`,
+      "fi",
+    ];
+  if (image.inflatable)
     return [
       'if [ -n "$inflates" ]; then',
       `  ${renderInflate(image, '"$device"')}`,
@@ -158,11 +173,6 @@ function renderWrite(image: ImageFile): string[] {
     `( ${unpack} | head -c ${String(limit)} >"$unpacked" ) || converted=no`,
     `[ "\${converted-}" = no ] || ${renderConvert('"$unpacked"', image)}`,
   ];
-}
-
-/** A decoded file is quicker to copy than to decode once more. */
-function usesInflater({ inflatable, decoded }: ImageFile): boolean {
-  return inflatable && decoded === undefined;
 }
 
 /** Writes the image from `$source` to what the shell calls `to`; a failure sets `$converted` to `no`. */

@@ -46,8 +46,8 @@ export interface ImageSource {
 
 /**
  * Hands a volume's work its image. Where several volumes of this process want the same image on the same
- * host at the same time, it is decoded once, and they are all written from the result, which they wait
- * for once they are made; the last of them removes it again.
+ * host at the same time, it is decoded once, and they are all written from the result, piece by piece as it
+ * grows where our own decoder makes it; the last of them removes it again.
  */
 export async function withImage<Result>(
   where: Where,
@@ -117,10 +117,14 @@ async function removeDecoded(uri: string, decoding?: Decoding): Promise<void> {
   );
   if (decoding === undefined || isThere !== true) return;
   try {
-    await runScript(uri, `rm -f -- ${quote(decoding.file)}`, {
-      subject: { purpose: "remove the decoded image" },
-      timeoutSeconds: 60,
-    });
+    await runScript(
+      uri,
+      `rm -f -- ${quote(decoding.file)} ${quote(`${decoding.file}.new.pieces`)}`,
+      {
+        subject: { purpose: "remove the decoded image" },
+        timeoutSeconds: 60,
+      },
+    );
   } catch (error) {
     // The volumes are written; what is left goes with a later run, or an eviction.
     say(error instanceof Error ? error.message : String(error));

@@ -12,13 +12,16 @@ import { type HostObservation, parseProbe, parseScriptReport } from "../core/par
 /** How long what was seen of a host serves its other volumes too. */
 const observationSeconds = 5;
 /**
- * How many scripts of each kind a host runs at once: ten together, since sshd allows no more sessions
- * in a shared connection. A copy waits for a convert, a convert for a fetch, which is one of the others,
- * so no kind may take another one's place. What decodes has up to four threads: more than two at once
- * only make each other slower.
+ * How many scripts of each kind a host runs at once; behind SSH ten together, since sshd allows no more
+ * sessions in a shared connection. A copy waits for a convert, a convert for a fetch, which is one of the
+ * others, so no kind may take another one's place. What decodes has up to four threads: more than two at
+ * once only make each other slower.
  */
-const atOnce = { convert: 2, copy: 4, other: 4 };
-type Load = keyof typeof atOnce;
+const atOnce = {
+  local: { convert: 2, copy: 8, other: 8 },
+  ssh: { convert: 2, copy: 4, other: 4 },
+};
+type Load = keyof (typeof atOnce)["ssh"];
 
 interface KnownHost {
   host: Host;
@@ -31,12 +34,14 @@ const known = new Map<string, KnownHost>();
 function knownHost(uri: string): KnownHost {
   const existing = known.get(uri);
   if (existing !== undefined) return existing;
+  const host = openHost(uri);
+  const most = atOnce[host.connection.kind];
   const created = {
-    host: openHost(uri),
+    host,
     limits: {
-      convert: pLimit(atOnce.convert),
-      copy: pLimit(atOnce.copy),
-      other: pLimit(atOnce.other),
+      convert: pLimit(most.convert),
+      copy: pLimit(most.copy),
+      other: pLimit(most.other),
     },
   };
   known.set(uri, created);
