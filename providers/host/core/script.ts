@@ -6,14 +6,14 @@
 export const leashCommand = [
   "IFS= read -r size",
   'script=$(head -c "$size")',
-  "exec 4<&0",
+  "exec 4<&0 5>&2 2>/dev/null", // the shell's own notices of how jobs end are nobody's business
   "set -m",
-  'bash /dev/fd/3 3<<<"$script" </dev/null 4<&- &',
+  'bash /dev/fd/3 3<<<"$script" </dev/null 4<&- 2>&5 5>&- &',
   "child=$!",
+  "exec 5>&-",
   "unset script",
   '{ cat <&4 >/dev/null; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
   "leash=$!",
-  "exec 2>/dev/null", // the shell's own notices of how jobs end are nobody's business
   'wait "$child"',
   "status=$?",
   'kill -KILL -- "-$leash"',
