@@ -1,17 +1,17 @@
 import { serve } from "@hono/node-server";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { once } from "node:events";
-import * as fs from "node:fs";
 import type { AddressInfo } from "node:net";
 import * as path from "node:path";
 import { GroundworkError } from "../providers/errors.ts";
 import { parseLibvirtUri } from "../providers/host/core/connection.ts";
 import { createApi } from "../server/api.ts";
+import { parseHostName } from "../server/core/browsers.ts";
 import { isLoopback } from "../server/core/loopback.ts";
-import { parseTokens } from "../server/core/tokens.ts";
 import { JobQueue } from "../server/effects/job-queue.ts";
 import { JobStore } from "../server/effects/job-store.ts";
 import { createMetrics } from "../server/effects/metrics.ts";
+import { readTokens } from "../server/effects/token.ts";
 import { runCommand } from "./lib/cli.ts";
 
 interface Options {
@@ -21,12 +21,21 @@ interface Options {
   adopt: boolean;
   listen: string;
   port: number;
+  allowHost: readonly string[];
   tokens?: string;
   jobs: string;
 }
 
-function readTokens({ tokens: file, listen }: Options): string[] {
-  if (file !== undefined) return parseTokens(fs.readFileSync(file, "utf8"), file);
+/** No client of ours needs longer, and none shall hold a connection by saying nothing. */
+const limits = {
+  headersTimeout: 10_000,
+  requestTimeout: 20_000,
+  connectionsCheckingInterval: 2000,
+};
+const connections = 256;
+
+function tokensFor({ tokens: file, listen }: Options): string[] {
+  if (file !== undefined) return readTokens(file);
   if (isLoopback(listen)) return [];
   throw new GroundworkError({
     code: "token-required",
@@ -36,17 +45,19 @@ function readTokens({ tokens: file, listen }: Options): string[] {
 }
 
 async function provisionServer(options: Options): Promise<void> {
-  const { uri, volumeGroup, owner, adopt, listen, port } = options;
+  const { uri, volumeGroup, owner, adopt, listen, port, allowHost } = options;
   parseLibvirtUri(uri);
-  const tokens = readTokens(options);
+  const tokens = tokensFor(options);
   const store = await JobStore.open(options.jobs);
   const metrics = createMetrics(() => queue.activeJobs);
   const target = { hypervisorUri: uri, volumeGroup, owner, adopt };
   const queue = new JobQueue(store, target, (status) => {
     metrics.countJob(status);
   });
-  const api = createApi({ queue, metrics, hypervisorUri: uri, tokens });
-  const server = serve({ fetch: api.fetch, hostname: listen, port });
+  const hosts = { loopbackOnly: isLoopback(listen), allowed: allowHost };
+  const api = createApi({ queue, metrics, hypervisorUri: uri, tokens, hosts });
+  const server = serve({ fetch: api.fetch, hostname: listen, port, serverOptions: limits });
+  server.maxConnections = connections;
   await once(server, "listening");
   queue.start();
   const { address, port: bound } = server.address() as AddressInfo;
@@ -65,6 +76,13 @@ async function provisionServer(options: Options): Promise<void> {
 const parsePort = (text: string): number => {
   if (/^\d{1,5}$/.test(text) && Number(text) < 65536) return Number(text);
   throw new InvalidArgumentError("It must be a port.");
+};
+
+const parseHosts = (text: string, before: readonly string[]): readonly string[] => {
+  const name = parseHostName(text);
+  if (name === undefined || name !== text.replace(/^\[(.*)\]$/, "$1").toLowerCase())
+    throw new InvalidArgumentError("It must be a host name or address, without a port.");
+  return [...before, name];
 };
 
 const jobsFolder = path.join(
@@ -106,6 +124,14 @@ await runCommand(
         "--tokens <file>",
         "tokens, one a line, of which requests below /api must carry one",
       ).env("API_TOKENS_FILE"),
+    )
+    .addOption(
+      new Option(
+        "--allow-host <name>",
+        "a host name under which a loopback address is reached, beside localhost; may be repeated",
+      )
+        .argParser(parseHosts)
+        .default([], "none"),
     )
     .option("--jobs <folder>", "where jobs are kept, to go on after a restart", jobsFolder)
     .addHelpText(

@@ -1,9 +1,12 @@
 import { OpenAPIHono, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
+import { bodyLimit } from "hono/body-limit";
+import { HTTPException } from "hono/http-exception";
 import { routePath } from "hono/route";
 import { GroundworkError } from "../providers/errors.ts";
 import { evictFromCache, listCache } from "../providers/image-cache/effects/cache.ts";
 import { observeHost } from "../providers/image-volume/effects/hosts.ts";
+import { type HostPolicy, rejectBrowser } from "./core/browsers.ts";
 import { explainError } from "./core/explain.ts";
 import { describeJob, parseWork } from "./core/jobs.ts";
 import * as routes from "./core/routes.ts";
@@ -18,7 +21,11 @@ export interface ApiOptions {
   hypervisorUri: string;
   /** Every request below /api must carry one of them; none: no request needs one. */
   tokens: readonly string[];
+  hosts: HostPolicy;
 }
+
+/** A request is a few hundred bytes. */
+const largestBody = 64 * 1024;
 
 const failure = (code: number, error: string, message: string): ErrorResponse => ({
   ...{ error, message, code },
@@ -26,7 +33,13 @@ const failure = (code: number, error: string, message: string): ErrorResponse =>
 const now = (): string => new Date().toISOString();
 
 /** The HTTP API of libvirt-volume-provisioner, with what it lacks beside. */
-export function createApi({ queue, metrics, hypervisorUri, tokens }: ApiOptions): OpenAPIHono {
+export function createApi({
+  queue,
+  metrics,
+  hypervisorUri,
+  tokens,
+  hosts,
+}: ApiOptions): OpenAPIHono {
   const app = new OpenAPIHono({
     defaultHook: (result, context) => {
       if (!result.success)
@@ -36,6 +49,11 @@ export function createApi({ queue, metrics, hypervisorUri, tokens }: ApiOptions)
   app.onError((error, context) => {
     if (error instanceof GroundworkError && error.code === "bad-request")
       return context.json(failure(400, "invalid request", error.message), 400);
+    if (error instanceof GroundworkError && error.code === "too-many-jobs")
+      return context.json(failure(429, "too many jobs", error.message), 429);
+    if (error instanceof HTTPException && error.status < 500)
+      // such as a body that is not JSON
+      return context.json(failure(error.status, "invalid request", error.message), error.status);
     const text = explainError(error);
     console.error(error instanceof GroundworkError ? text : error);
     return context.json(failure(500, "failed", text), 500);
@@ -45,10 +63,28 @@ export function createApi({ queue, metrics, hypervisorUri, tokens }: ApiOptions)
     await next();
     metrics.countRequest(context.req.method, routePath(context, -1), context.res.status);
   });
+  app.use(async (context, next) => {
+    const { method, raw } = context.req;
+    const header = (name: string): string | undefined => raw.headers.get(name) ?? undefined;
+    const told = { method, host: header("host"), origin: header("origin") };
+    const rejected = rejectBrowser(told, hosts);
+    if (rejected === undefined) return next();
+    const { status, error, message } = rejected;
+    return context.json(failure(status, error, message), status);
+  });
   app.use("/api/*", async (context, next) => {
     if (tokens.length === 0 || carriesToken(context.req.raw.headers, tokens)) return next();
     return context.json(failure(401, "authentication required", "Provide the API token."), 401);
   });
+  app.use(
+    bodyLimit({
+      maxSize: largestBody,
+      onError: (context) => {
+        const message = `A body has at most ${String(largestBody)} bytes.`;
+        return context.json(failure(413, "request too large", message), 413);
+      },
+    }),
+  );
 
   for (const path of ["/api/v1/provision", "/api/v1/jobs"])
     app.openapi(routes.provision(path), (context) => {

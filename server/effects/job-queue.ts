@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { GroundworkError } from "../../providers/errors.ts";
 import {
   applyReport,
   expired,
@@ -15,6 +16,8 @@ import { type RunningWorker, startWorker, type Target } from "./worker-process.t
 const jobsAtOnce = 2;
 /** Jobs that ended are remembered up to this number. */
 const endedJobs = 1000;
+/** So many wait at most: each is a file, and a client that repeats itself must not fill the disk. */
+const waitingJobs = 1000;
 
 export type CancelResult = "cancelled" | "unknown" | "ended";
 
@@ -39,13 +42,26 @@ export class JobQueue {
     this.#pump();
   }
 
+  /**
+   * Takes a job on; once this returns, the job is on disk.
+   * @throws GroundworkError `too-many-jobs`
+   */
   add(work: Work, correlationId?: string): Job {
+    const waiting = [...this.#jobs.values()].filter(({ status }) => status === "pending").length;
+    if (waiting >= waitingJobs)
+      throw new GroundworkError({
+        code: "too-many-jobs",
+        message: `${String(waiting)} jobs are waiting already.`,
+        next: "Try again when some of them have ended.",
+      });
     const now = new Date().toISOString();
     const job: Job = {
       ...{ id: randomUUID(), work, status: "pending", createdAt: now, updatedAt: now },
       ...(correlationId !== undefined && { correlationId }),
     };
-    this.#set(job);
+    this.#store.save(job); // before anybody hears of it
+    this.#jobs.set(job.id, job);
+    this.#onStatus(job.status);
     this.#pump();
     return job;
   }
@@ -64,12 +80,11 @@ export class JobQueue {
     if (job === undefined) return "unknown";
     if (job.status !== "pending" && job.status !== "running") return "ended";
     const worker = this.#workers.get(id);
-    if (worker === undefined) this.#set({ ...job, status: "cancelled" });
+    if (worker === undefined) this.#cancelled(job);
     await worker?.stop();
     this.#workers.delete(id);
     const now = this.#jobs.get(id);
-    if (now?.status === "running")
-      this.#set({ ...now, status: "cancelled", updatedAt: new Date().toISOString() });
+    if (now?.status === "running") this.#cancelled(now);
     this.#pump();
     return this.#jobs.get(id)?.status === "cancelled" ? "cancelled" : "ended";
   }
@@ -80,11 +95,20 @@ export class JobQueue {
     await Promise.all([...this.#workers.values()].map((worker) => worker.stop()));
   }
 
+  #cancelled(job: Job): void {
+    this.#set({ ...job, status: "cancelled", updatedAt: new Date().toISOString() });
+  }
+
   #set(job: Job): void {
     const before = this.#jobs.get(job.id)?.status;
     this.#jobs.set(job.id, job);
     if (before === job.status) return; // progress is not worth a write
-    this.#store.save(job);
+    try {
+      this.#store.save(job);
+    } catch (error) {
+      // The work counts; at worst the next server does it once more, which changes nothing.
+      console.error(`Cannot save job ${job.id}: ${(error as Error).message}`);
+    }
     this.#onStatus(job.status);
     for (const old of expired([...this.#jobs.values()], endedJobs)) {
       this.#jobs.delete(old.id);

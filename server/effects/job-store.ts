@@ -15,11 +15,13 @@ export class JobStore {
 
   /**
    * Opens the jobs of a folder, for this process alone until it ends.
-   * @param folder made where it is missing, readable by its owner only
-   * @throws GroundworkError `jobs-in-use`
+   * @param folder made where it is missing; readable by its owner only
+   * @throws GroundworkError `jobs-in-use`; `jobs-unsafe` where others could put jobs into the folder
    */
   static async open(folder: string): Promise<JobStore> {
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    refuseUnsafe(folder);
+    fs.chmodSync(folder, 0o700);
     // The lock is held by a child that ends with us.
     const holder = execa(
       "flock",
@@ -39,8 +41,11 @@ export class JobStore {
 
   /** Every job; a file that is none, such as one cut short, is told and left alone. */
   load(): Job[] {
-    return fs
-      .readdirSync(this.#folder)
+    const names = fs.readdirSync(this.#folder);
+    // Of a server that was killed while it saved: the job before that stands beside it.
+    for (const draft of names.filter((name) => name.endsWith(".draft")))
+      fs.rmSync(this.#file(draft), { force: true });
+    return names
       .filter((name) => name.endsWith(".json"))
       .flatMap((name) => {
         try {
@@ -56,6 +61,9 @@ export class JobStore {
     const draft = this.#file(`.${job.id}.draft`);
     fs.writeFileSync(draft, JSON.stringify(job), { mode: 0o600, flush: true });
     fs.renameSync(draft, this.#file(`${job.id}.json`));
+    const folder = fs.openSync(this.#folder, "r");
+    fs.fsyncSync(folder); // the rename, too, survives a power failure
+    fs.closeSync(folder);
   }
 
   remove({ id }: Job): void {
@@ -65,4 +73,16 @@ export class JobStore {
   #file(name: string): string {
     return path.join(this.#folder, name);
   }
+}
+
+/** A job is carried out with all that the server may do, so only its user may write one. */
+function refuseUnsafe(folder: string): void {
+  const { mode, uid } = fs.statSync(folder);
+  const own = process.geteuid?.();
+  if (uid === own && (mode & 0o022) === 0) return;
+  throw new GroundworkError({
+    code: "jobs-unsafe",
+    message: `Cannot keep jobs in ${folder}: ${uid === own ? "its mode lets others write there" : "it belongs to another user"}.`,
+    next: `Run \`chmod 0700 ${folder}\` once nothing in it is foreign, or name another folder with --jobs.`,
+  });
 }

@@ -46,9 +46,10 @@ export function startWorker(
   let last: Report | undefined;
   const ended = (async () => {
     for await (const line of child.iterable()) {
-      if (!line.startsWith("{")) continue;
-      last = JSON.parse(line) as Report;
-      onReport(last);
+      const report = parseReport(line);
+      if (report === undefined) continue;
+      last = report;
+      onReport(report);
     }
   })()
     .catch(() => undefined)
@@ -69,4 +70,13 @@ export function startWorker(
       await ended;
     },
   };
+}
+
+/** A report; `undefined` for a line that is none, such as what a library has to say. */
+function parseReport(line: string): Report | undefined {
+  try {
+    return line.startsWith('{"kind":') ? (JSON.parse(line) as Report) : undefined;
+  } catch {
+    return undefined;
+  }
 }
