@@ -1,4 +1,5 @@
 import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import type { PopulateOutcome } from "../../providers/image-volume/core/outcome.ts";
@@ -52,6 +53,31 @@ describe("several volumes that want one image at the same time", function () {
         "hit",
         "miss",
       ]);
+    });
+
+  for (const compression of ["zlib", "zstd"] as const)
+    it(`decode it each for itself where the cache has no room for the ${compression} image's disk`, async () => {
+      const image = await lab.image({ dataMiB: 8, compression });
+      // For the image itself, and not for twice the 64 MiB of its disk.
+      const size = String(image.bytes + 96 * 2 ** 20);
+      fs.mkdirSync(lab.cache, { recursive: true, mode: 0o750 });
+      execFileSync("mount", ["-t", "tmpfs", "-o", `mode=0750,size=${size}`, "tmpfs", lab.cache]);
+      try {
+        const made = await createAtOnce(image, 4);
+        assert.deepEqual(work(), { decoded: 4, copied: 0 });
+        for (const each of made) lab.assertContent(lab.device(each), image);
+        assert.equal(lab.fetches(image).length, 1);
+        const { entries, others } = lab.cacheFiles();
+        assert.deepEqual([entries.length, others], [1, []]);
+        // One who comes later needs no second look to know.
+        const later = await createAtOnce(image, 3);
+        assert.deepEqual(work(), { decoded: 3, copied: 0 });
+        for (const each of later) lab.assertContent(lab.device(each), image);
+        assert.deepEqual(lab.cacheFiles().others, []);
+      } finally {
+        execFileSync("umount", [lab.cache]);
+      }
+      assert.deepEqual(lab.cacheFiles().others, []);
     });
 
   it("decode it for themselves when they are two", async () => {
