@@ -75,7 +75,7 @@ describe("several volumes that want one image at the same time", function () {
         for (const each of later) lab.assertContent(lab.device(each), image);
         assert.deepEqual(lab.cacheFiles().others, []);
       } finally {
-        execFileSync("umount", [lab.cache]);
+        execFileSync("umount", ["--lazy", lab.cache]);
       }
       assert.deepEqual(lab.cacheFiles().others, []);
     });
