@@ -7,13 +7,15 @@ import { argumentsSchema, type ImageVolumeArguments } from "./core/arguments.ts"
 import { plannedContentId } from "./core/content.ts";
 import { diffVolume } from "./core/diff.ts";
 import { hasCode, imageError } from "./core/errors.ts";
+import type { KnownDigest } from "./core/known-digest.ts";
 import { contentId, parseVolumeId, volumeId } from "./core/layout.ts";
 import type { ObservedVolume } from "./core/parsers.ts";
 import { selectObserved } from "./core/plan.ts";
 import {
   buildSettledSummary,
   buildSummary,
-  digestSource,
+  type Provenance,
+  provenanceOf,
   type PlanSummary,
 } from "./core/summary.ts";
 import { refusalOf } from "./effects/apply.ts";
@@ -37,10 +39,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const inputs = { ...args, devicePath: devicePath(args.volumeGroup, args.volumeName) };
   const former = olds["owner"];
   try {
-    const options = typeof former === "string" ? { formerOwner: former } : {};
-    const { planned, desired, observed } = await examineVolume(args, options);
+    const options = {
+      former: (olds["plan"] ?? {}) as Partial<PlanSummary>,
+      ...(typeof former === "string" && { formerOwner: former }),
+    };
+    const { planned, desired, observed, known } = await examineVolume(args, options);
     if (planned.kind === "refusal" && !planned.refusal.mayPass) throw refusalOf(args, planned);
-    const plan = buildSummary(planned, desired, observed, digestSource(args.image));
+    const plan = buildSummary(planned, desired, observed, provenanceOf(args.image, known));
     sayLostEntry(args, olds["plan"], plan);
     const content = plannedContentId(planned, observed);
     return { inputs: { ...inputs, plan, ...(content && { contentId: content }) }, failures };
@@ -50,7 +55,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     const plan: PlanSummary = {
       cache: args.image === undefined ? "none" : "unknown",
       ...(args.image?.sha256 !== undefined && { digest: args.image.sha256 }),
-      digestSource: digestSource(args.image),
+      ...provenanceOf(args.image),
     };
     return { inputs: { ...inputs, plan }, failures };
   }
@@ -90,7 +95,7 @@ function hostKey(uri: string): string {
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
   const args = argumentsOf(inputs);
-  const outs = outputs(args, await ensureVolume(args, { ...digestOf(inputs) }));
+  const outs = outputs(args, await ensureVolume(args, { ...digestOf(inputs) }), inputs["plan"]);
   return { id: volumeId(args.volumeGroup, args.volumeName), outs };
 }
 
@@ -102,7 +107,8 @@ export async function update(
   const args = argumentsOf(news);
   const former = olds["owner"];
   const options = { ...digestOf(news), ...(typeof former === "string" && { formerOwner: former }) };
-  return { outs: outputs(args, await ensureVolume(args, options), olds["lastPopulate"]) };
+  const ensured = await ensureVolume(args, options);
+  return { outs: outputs(args, ensured, news["plan"], olds["lastPopulate"]) };
 }
 
 /** Reports what is there, as inputs too, for only those show as drift. */
@@ -125,7 +131,7 @@ export async function read(
   const extentBytes = observed.group?.extentBytes ?? 1;
   const content = contentId(marks);
   const asRounded = Math.ceil(desired.sizeBytes / extentBytes) * extentBytes === sizeBytes;
-  const plan = buildSettledSummary(desired, observed, digestSource(args.image));
+  const plan = buildSettledSummary(desired, observed, plannedProvenance(args, props["plan"]));
   sayLostEntry(args, props["plan"], plan);
   const inputs = {
     ...args,
@@ -181,12 +187,25 @@ function digestOf(inputs: Properties): { digest?: string } {
   return digest === undefined ? {} : { digest };
 }
 
+/** How the digest of a plan is known; a plan without a digest says nothing of that. */
+function plannedProvenance(
+  { image }: ImageVolumeArguments,
+  planned: unknown,
+  known?: KnownDigest,
+): Provenance {
+  const { digest, digestSource, urlKey } = (planned ?? {}) as Partial<PlanSummary>;
+  if (image === undefined || digest === undefined || digestSource === undefined)
+    return provenanceOf(image, known);
+  return { digestSource, ...(urlKey !== undefined && { urlKey }) };
+}
+
 function outputs(
   args: ImageVolumeArguments,
   ensured: Ensured,
+  planned: unknown,
   formerOutcome?: unknown,
 ): Properties {
-  const { desired, observed } = ensured;
+  const { desired, observed, known } = ensured;
   const lastPopulate = ensured.outcome ?? formerOutcome;
   const content = contentId(observed.volume?.marks ?? {});
   return {
@@ -197,7 +216,7 @@ function outputs(
     sizeBytes: observed.volume?.sizeBytes,
     volumeUuid: observed.volume?.uuid,
     ...(content !== undefined && { contentId: content }),
-    plan: buildSettledSummary(desired, observed, digestSource(args.image)),
+    plan: buildSettledSummary(desired, observed, plannedProvenance(args, planned, known)),
     ...(lastPopulate !== undefined && { lastPopulate }),
   };
 }

@@ -25,6 +25,13 @@ export interface ImageArgs {
   format?: pulumi.Input<"qcow2" | "raw">;
   /** The digest that the image must have, instead of what `<key>.sha256` says. */
   sha256?: pulumi.Input<string>;
+  /**
+   * Takes the image as it is where neither `sha256` nor `<key>.sha256` says what it should be: the
+   * program reads the whole object once to know its digest, and again only when its ETag or length is
+   * another. With a warning each time; `plan.digestSource` is then `url`. Default false: refused with
+   * `image-without-checksum`.
+   */
+  allowUnverified?: pulumi.Input<boolean>;
 }
 
 export interface ImageVolumeArgs {

@@ -19,14 +19,14 @@ export type RowState = TestState | "missing";
  */
 export const faultTable: readonly FaultRow[] = (
   [
-    ["checksum file missing", "refused, saying what to do"],
+    ["checksum file missing", "refused, or warning and recorded as unverified"],
     ["checksum file 403, 5xx, timeout", "error, never taken for a missing one"],
     ["`hash  file`, upper case, CRLF", "normalised"],
     ["64 non-hex characters, `../`, huge checksum file", "rejected; bounded read"],
     ["body differs from its checksum", "no cache entry, no mark, both digests shown, no retry"],
     ["truncated body", "detected; resumed"],
     ["object replaced during the download", "If-Match fails; the next run begins anew"],
-    ["same URL, new content, no checksum file", "never written: refused as #1"],
+    ["same URL, new content, no checksum file", "refused as #1, or detected by ETag and length"],
     ["503 now and then", "bounded back-off, then success"],
     ["no Range, no HEAD, 416", "single stream"],
     ["404, DNS, bad credentials", "fast failure, no retry storm"],

@@ -1,11 +1,7 @@
 import type { ImageReference } from "../../image-volume/core/arguments.ts";
 import { forgetObservation, observeHost } from "../../image-volume/effects/hosts.ts";
-import {
-  ensureEntry,
-  readDigest,
-  readHeader,
-  readImageObject,
-} from "../../image-volume/effects/images.ts";
+import { readDigest } from "../../image-volume/effects/digests.ts";
+import { ensureEntry, readHeader, readImageObject } from "../../image-volume/effects/images.ts";
 import { describeImage } from "../../image-volume/effects/object-store.ts";
 
 /** How an image stands with a host's cache. */
@@ -29,7 +25,7 @@ export async function examineImage(
 ): Promise<CachedImage> {
   const [host, digest] = await Promise.all([
     observeHost(uri, { fresh: options.fresh ?? false }),
-    options.digest ?? readDigest(image),
+    options.digest ?? readDigest(image).then((known) => known.digest),
   ]);
   if (host.cache.has(digest)) return { digest, cache: "hit", bytesToFetch: 0 };
   const { header, bytes } = await readImageObject(image);

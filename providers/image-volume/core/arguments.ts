@@ -50,6 +50,7 @@ const image = z.strictObject({
       error: 'must have no empty, "." or ".." part',
     }),
   sha256: sha256.optional(),
+  allowUnverified: z.boolean().optional(),
   format: z.enum(diskFormats).optional(),
 });
 

@@ -1,3 +1,4 @@
+import type { KnownDigest } from "./known-digest.ts";
 import { estimateSeconds } from "./rates.ts";
 import { type DesiredVolume, type Observed, type Plan, plan, type Step } from "./plan.ts";
 
@@ -6,8 +7,13 @@ export interface PlanSummary {
   /** Whether the host has the image, in its cache or as a golden volume; `unknown` when it could not be asked, `none` without an image. */
   cache: "hit" | "miss" | "unknown" | "none";
   digest?: string;
-  /** How the digest is known: from the configuration, or from the object's `.sha256`. */
-  digestSource: "pinned" | "sidecar" | "none" | "unknown";
+  /**
+   * How the digest is known: from the configuration, from the object's `.sha256`, or, where
+   * `allowUnverified` lets it, from what the store holds under the URL.
+   */
+  digestSource: KnownDigest["source"] | "none" | "unknown";
+  /** For `url`: SHA-256 of URL, ETag and length of the object whose digest this is. */
+  urlKey?: string;
   /** Bytes that the host will fetch from the object store. */
   bytesToFetch?: number;
   /** Bytes of the volume that will get new content, zeroes included. */
@@ -20,12 +26,15 @@ export interface PlanSummary {
   obstacle?: string;
 }
 
+/** How a plan's digest is known. */
+export type Provenance = Pick<PlanSummary, "digestSource" | "urlKey">;
+
 /** The summary of a plan, for preview. */
 export function buildSummary(
   planned: Plan,
   desired: DesiredVolume,
   observed: Observed,
-  digestSource: PlanSummary["digestSource"],
+  provenance: Provenance,
 ): PlanSummary {
   const golden = planned.kind === "steps" && planned.steps[0]?.kind === "cloneGolden";
   const hit = golden || observed.cachedBytes !== undefined;
@@ -33,7 +42,7 @@ export function buildSummary(
   const common: PlanSummary = {
     cache,
     ...(desired.image && { digest: desired.image.digest }),
-    digestSource,
+    ...provenance,
   };
   if (planned.kind === "refusal") return { ...common, obstacle: planned.refusal.reason };
   const { steps } = planned;
@@ -52,9 +61,9 @@ export function buildSummary(
 export function buildSettledSummary(
   desired: DesiredVolume,
   observed: Observed,
-  digestSource: PlanSummary["digestSource"],
+  provenance: Provenance,
 ): PlanSummary {
-  return buildSummary(plan(desired, observed), desired, observed, digestSource);
+  return buildSummary(plan(desired, observed), desired, observed, provenance);
 }
 
 function bytesWritten(step: Step): number {
@@ -68,10 +77,17 @@ function sum(steps: readonly Step[], bytes: (step: Step) => number): number {
   return steps.reduce((total, step) => total + bytes(step), 0);
 }
 
-/** How an image's digest is known. */
-export function digestSource(
-  image: { sha256?: string | undefined } | undefined,
-): PlanSummary["digestSource"] {
-  if (image === undefined) return "none";
-  return image.sha256 === undefined ? "sidecar" : "pinned";
+/** How an image's digest is known, as far as its arguments tell. */
+export function provenanceOf(
+  image: { sha256?: string | undefined; allowUnverified?: boolean | undefined } | undefined,
+  known?: KnownDigest,
+): Provenance {
+  if (image === undefined) return { digestSource: "none" };
+  if (known !== undefined)
+    return {
+      digestSource: known.source,
+      ...(known.urlKey !== undefined && { urlKey: known.urlKey }),
+    };
+  if (image.sha256 !== undefined) return { digestSource: "pinned" };
+  return { digestSource: image.allowUnverified === true ? "unknown" : "sidecar" };
 }

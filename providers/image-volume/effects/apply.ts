@@ -1,3 +1,4 @@
+import type { KnownDigest } from "../core/known-digest.ts";
 import { say } from "../../telemetry/effects/log.ts";
 import type { GroundworkError } from "../../errors.ts";
 import { recordSpan } from "../../telemetry/effects/telemetry.ts";
@@ -26,6 +27,8 @@ import { runRemove } from "./remove.ts";
 /** What a volume should be, what is there, and how to come from one to the other. */
 export interface Examined {
   desired: DesiredVolume;
+  /** How the image's digest is known, where this look has found that out. */
+  known?: KnownDigest;
   observed: Observed;
   planned: Plan;
   activation: HostObservation["activation"];

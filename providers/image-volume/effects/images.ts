@@ -22,7 +22,7 @@ const answerSeconds = 5;
 const answers = new Map<string, { at: number; answer: Promise<unknown> }>();
 
 /** Shares one question and its answer between volumes that ask within a few seconds. */
-function shared<Answer>(
+export function shared<Answer>(
   kind: string,
   image: ImageReference,
   ask: () => Promise<Answer>,
@@ -37,16 +37,9 @@ function shared<Answer>(
   return answer;
 }
 
-function store(): ReturnType<typeof openObjectStore> {
+/** The object store, with the credentials of the environment. */
+export function store(): ReturnType<typeof openObjectStore> {
   return openObjectStore(readCredentials(process.env));
-}
-
-/**
- * The digest that the image must have: pinned in the arguments, or told by its sidecar.
- * @throws GroundworkError `image-without-checksum`, `bad-sidecar`, `object-store-*`, …
- */
-export async function readDigest(image: ImageReference): Promise<string> {
-  return image.sha256 ?? shared("sidecar", image, () => store().readSidecar(image));
 }
 
 /** The image as the store describes it. */

@@ -1,5 +1,4 @@
 import * as fs from "node:fs";
-import type { IncomingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import * as minio from "minio";
 import pRetry, { AbortError } from "p-retry";
@@ -8,6 +7,7 @@ import type { ImageReference } from "../core/arguments.ts";
 import { hasCode, imageError } from "../core/errors.ts";
 import { parseSidecar, sidecarBytes } from "../core/parsers.ts";
 import { headerBytes } from "../core/qcow2.ts";
+import { type Answer, hashAnswer } from "./hash-answer.ts";
 
 export interface Credentials {
   accessKey: string;
@@ -51,6 +51,8 @@ export interface ObjectStore {
   /** The digest that the `.sha256` beside the object tells; an error when there is none. */
   readSidecar(image: ImageReference): Promise<string>;
   readImage(image: ImageReference): Promise<ImageObject>;
+  /** The SHA-256 of the object's content, all of which is read for it. */
+  hashImage(image: ImageReference): Promise<{ digest: string; bytes: number; etag: string }>;
   /** A URL with which whoever has it can fetch the object for an hour. Secret. */
   presign(image: ImageReference): Promise<string>;
 }
@@ -108,12 +110,21 @@ export function openObjectStore(credentials: Credentials): ObjectStore {
         const header = Buffer.from(await readBounded(stream, headerBytes, "latin1"), "latin1");
         return { bytes: size, etag, header };
       }),
+    hashImage: async (image) => {
+      const what = `image ${describeImage(image)}`;
+      const stream: Answer = await ask(image, what, () =>
+        client(image).getObject(image.bucket, image.key),
+      );
+      return hashAnswer(stream, secondsToAnswer).catch((error: unknown) => {
+        throw explain(error, image, what);
+      });
+    },
     presign: (image) => client(image).presignedGetObject(image.bucket, image.key, 3600),
   };
 }
 
 /** What the answer to a ranged GET tells of the object. */
-function describeAnswer(answer: Readable & { headers?: IncomingHttpHeaders }): {
+function describeAnswer(answer: Answer): {
   size: number;
   etag: string;
 } {

@@ -2,6 +2,7 @@ import { say } from "../../telemetry/effects/log.ts";
 import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
+import type { FormerDigest } from "../core/known-digest.ts";
 import { volumeId } from "../core/layout.ts";
 import type { PopulateOutcome } from "../core/outcome.ts";
 import type { HostObservation, ObservedVolume } from "../core/parsers.ts";
@@ -16,7 +17,8 @@ import {
 import { findCompanions } from "../core/replace.ts";
 import { applyPlan, type Examined, hasStep } from "./apply.ts";
 import { forgetObservation, hostName, observeHost } from "./hosts.ts";
-import { readDigest, readHeader, readImageObject } from "./images.ts";
+import { readDigest } from "./digests.ts";
+import { readHeader, readImageObject } from "./images.ts";
 import { runRemove } from "./remove.ts";
 
 /** How a volume is after a run, and what the run did. */
@@ -30,6 +32,8 @@ export interface ExamineOptions {
   fresh?: boolean;
   /** The digest that was found before in the same run, so that both work on the same image. */
   digest?: string;
+  /** What an earlier run knew of the image. */
+  former?: FormerDigest;
   formerOwner?: string;
 }
 
@@ -74,13 +78,15 @@ export function examineVolume(
 
 async function lookAndPlan(args: ImageVolumeArguments, options: ExamineOptions): Promise<Examined> {
   const { image } = args;
-  const [host, digest] = await Promise.all([
+  const [host, found] = await Promise.all([
     observeHost(args.hypervisorUri, { fresh: options.fresh ?? false }),
-    image && (options.digest ?? readDigest(image)),
+    image && (options.digest ?? readDigest(image, options.former)),
   ]);
+  const known = typeof found === "string" ? undefined : found;
+  const digest = known === undefined ? options.digest : known.digest;
   const desired = buildDesired(args, digest, options.formerOwner);
   const observed = selectObserved(host, desired);
-  const examined = { desired, observed, activation: host.activation };
+  const examined = { desired, observed, activation: host.activation, ...(known && { known }) };
   const planned = plan(desired, observed);
   const fetches = hasStep(planned, "fetchImage");
   if (!fetches || image === undefined || digest === undefined) return { ...examined, planned };

@@ -4,7 +4,7 @@ import {
   type Observed,
   plan,
 } from "../../../../providers/image-volume/core/plan.ts";
-import { buildSummary, digestSource } from "../../../../providers/image-volume/core/summary.ts";
+import { buildSummary, provenanceOf } from "../../../../providers/image-volume/core/summary.ts";
 import { defaults } from "../../../support/volume-situations.ts";
 
 const digest = "a".repeat(64);
@@ -22,7 +22,7 @@ const observed: Observed = {
 
 describe("buildSummary", () => {
   const summary = (want: DesiredVolume, seen: Observed): unknown =>
-    buildSummary(plan(want, seen), want, seen, "sidecar");
+    buildSummary(plan(want, seen), want, seen, { digestSource: "sidecar" });
 
   it("tells what a miss costs", () => {
     assert.deepEqual(summary(desired, observed), {
@@ -62,10 +62,23 @@ describe("buildSummary", () => {
   });
 });
 
-describe("digestSource", () => {
+describe("provenanceOf", () => {
   it("tells a pinned digest from one that the store tells", () => {
-    assert.equal(digestSource(undefined), "none");
-    assert.equal(digestSource({}), "sidecar");
-    assert.equal(digestSource({ sha256: digest }), "pinned");
+    assert.deepEqual(provenanceOf(undefined), { digestSource: "none" });
+    assert.deepEqual(provenanceOf({}), { digestSource: "sidecar" });
+    assert.deepEqual(provenanceOf({ sha256: digest }), { digestSource: "pinned" });
+  });
+
+  it("does not know who will vouch for an image that may go without, until it was asked", () => {
+    const image = { allowUnverified: true };
+    assert.deepEqual(provenanceOf(image), { digestSource: "unknown" });
+    assert.deepEqual(provenanceOf({ ...image, sha256: digest }), { digestSource: "pinned" });
+    assert.deepEqual(provenanceOf(image, { digest, source: "sidecar" }), {
+      digestSource: "sidecar",
+    });
+    const urlKey = "b".repeat(64);
+    assert.deepEqual(provenanceOf(image, { digest, source: "url", urlKey }), {
+      ...{ digestSource: "url", urlKey },
+    });
   });
 });
