@@ -162,6 +162,17 @@ describe("an image volume on this machine", function () {
       group.bash(group.commands.remove(group.name, "next"));
     });
 
+  it("#24 refuses in preview a cached image that is larger than the volume", async () => {
+    const image = await lab.image({ virtualMiB: 64 });
+    await lab.create(lab.args(image));
+    const small = lab.args(image, { sizeGiB: 32 / 1024 });
+    await rejects(
+      lab.check(small),
+      "image-larger-than-volume",
+      /needs 64 MiB and the volume has 32 MiB/,
+    );
+  });
+
   it("#24 takes an image exactly as large as the volume", async () => {
     const full = await lab.image({ virtualMiB: 128 });
     const made = await lab.create(lab.args(full));

@@ -53,6 +53,11 @@ export function renderProbe(cache: CacheLayout): string {
     "done | sort -u",
     `cache=${quote(cache.folder)}`,
     "section cache; find \"$cache\" -maxdepth 1 -type f -printf '%f\\t%s\\n' 2>/dev/null || true",
+    // The first bytes of a qcow2 tell the length of its disk.
+    'section disks; for file in "$cache"/[0-9a-f]*.image; do',
+    '  [ -f "$file" ] || continue',
+    '  printf \'%s\\t%s\\n\' "${file##*/}" "$(head -c 32 -- "$file" | od -An -v -tx1 | tr -d \' \\n\')"',
+    "done 2>/dev/null || true",
     `section rates; cat ${quote(cache.rates)} 2>/dev/null || true`,
     'section free; while [ ! -d "$cache" ]; do cache=$(dirname "$cache"); done',
     'df --output=avail -B1 -- "$cache" | tail -n 1',

@@ -75,6 +75,8 @@ export interface HostObservation {
   rates: ReadonlyMap<string, Rate>;
   /** Length in bytes of each whole entry in the cache, by digest. */
   cache: ReadonlyMap<string, number>;
+  /** Length in bytes of the disk in each entry that is a qcow2, by digest. */
+  disks: ReadonlyMap<string, number>;
   cacheFreeBytes: number;
 }
 
@@ -191,6 +193,7 @@ export function parseProbe(printed: string, hostName: string): HostObservation {
     pools,
     rates: parseRates(lines("rates")),
     cache: parseCacheListing(lines("cache")),
+    disks: parseDisks(lines("disks")),
     cacheFreeBytes: Number(cacheFree),
   };
 }
@@ -231,6 +234,20 @@ function parseCacheListing(lines: readonly string[]): Map<string, number> {
       entries.set(entry.digest, entry.bytes);
   }
   return entries;
+}
+
+/** Reads lines `name<TAB>first bytes in hexadecimal`. */
+function parseDisks(lines: readonly string[]): Map<string, number> {
+  const disks = new Map<string, number>();
+  for (const line of lines) {
+    const [name = "", header = ""] = line.split("\t");
+    const entry = parseEntryName(name);
+    // Magic number, version, place and length of the backing file's name, cluster bits, length.
+    const [, length] = /^514649fb[0-9a-f]{40}([0-9a-f]{16})$/.exec(header) ?? [];
+    const bytes = Number(`0x${length ?? ""}`);
+    if (entry !== undefined && Number.isSafeInteger(bytes)) disks.set(entry.digest, bytes);
+  }
+  return disks;
 }
 
 function splitSections(printed: string): Map<string, string> {

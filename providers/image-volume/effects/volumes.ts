@@ -2,6 +2,7 @@ import { say } from "../../telemetry/effects/log.ts";
 import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ImageVolumeArguments, Wipe } from "../core/arguments.ts";
 import { hasCode, refusalError } from "../core/errors.ts";
+import { formatOf, isPlainQcow2 } from "../core/image-format.ts";
 import type { FormerDigest } from "../core/known-digest.ts";
 import { volumeId } from "../core/layout.ts";
 import type { PopulateOutcome } from "../core/outcome.ts";
@@ -89,7 +90,14 @@ async function lookAndPlan(args: ImageVolumeArguments, options: ExamineOptions):
   const examined = { desired, observed, activation: host.activation, ...(known && { known }) };
   const planned = plan(desired, observed);
   const fetches = hasStep(planned, "fetchImage");
-  if (!fetches || image === undefined || digest === undefined) return { ...examined, planned };
+  if (image === undefined || digest === undefined) return { ...examined, planned };
+  if (!fetches) {
+    const virtualBytes = isPlainQcow2(formatOf(image)) ? host.disks.get(digest) : undefined;
+    const writes = hasStep(planned, "makeGolden") || hasStep(planned, "populateVolume");
+    if (!writes || virtualBytes === undefined) return { ...examined, planned };
+    desired.image = { digest, virtualBytes };
+    return { ...examined, planned: plan(desired, observed) };
+  }
   const object = await readImageObject(image);
   const { virtualBytes } = readHeader(object.header, object.bytes, image);
   desired.image = {

@@ -63,6 +63,7 @@ const probe = (more: Record<string, string> = {}): string =>
     devices: "7:3\tlab/a",
     open: "7:3\t42\tqemu-system-x86\tvm1\n7:3\t43\tdd\t",
     cache: `${digest}.100.image\t100\n${other}.100.image\t99\nsomething\t5\n${other}.part\t7`,
+    disks: "",
     rates: "fetchImage 10 20.00\nnonsense",
     free: "123456",
     ...more,
@@ -108,6 +109,20 @@ describe("parseProbe", () => {
 
   it("counts only whole entries of the cache", () => {
     assert.deepEqual([...parseProbe(probe(), "hv1").cache], [[digest, 100]]);
+  });
+
+  it("knows the disk's length of a cached qcow2, and of nothing else", () => {
+    const name = `${digest}.100.image`;
+    const header = `514649fb00000003${"00".repeat(16)}0000000080000000`;
+    const read = (line: string): unknown[] => [
+      ...parseProbe(probe({ disks: line }), "hv1").disks.entries(),
+    ];
+    assert.deepEqual(read(`${name}\t${header}`), [[digest, 2 ** 31]]);
+    for (const line of [
+      ...[`${name}\t`, `${name}\t${header.slice(2)}00`, `${name}\t${header.slice(0, -2)}`, name],
+      ...[`${name}\t514649fb${"f".repeat(56)}`, `../x.image\t${header}`, ""],
+    ])
+      assert.deepEqual(read(line), [], line);
   });
 
   it("asks for root", () => {

@@ -40,6 +40,27 @@ describe("buildSummary", () => {
     });
   });
 
+  it("tells what a thin pool takes: the disk in a cached image, and nothing for a golden one", () => {
+    const pool = {
+      ...{ name: "pool", sizeBytes: 2 ** 36, dataPercent: 1, metadataPercent: 1 },
+      ...{ zeroes: true, health: "" },
+    };
+    const known = { ...desired, image: { digest, virtualBytes: 2 ** 28 } };
+    const rates = new Map([["makeGolden", { milliseconds: 1000, amount: 100 }]]);
+    assert.deepEqual(summary(known, { ...observed, pools: [pool], cachedBytes: 200, rates }), {
+      ...{ cache: "hit", digest, digestSource: "sidecar", estimateSeconds: 2 },
+      ...{ bytesToFetch: 0, bytesToWrite: 2 ** 28, steps: ["makeGolden", "cloneGolden"] },
+    });
+    const golden = {
+      ...{ uuid: "u", sizeBytes: 2 ** 28, segmentType: "thin", tags: [], users: [] },
+      marks: { role: "golden" as const, state: "populated" as const, digest },
+    };
+    assert.deepEqual(summary(known, { ...observed, pools: [{ ...pool, golden }] }), {
+      ...{ cache: "hit", digest, digestSource: "sidecar" },
+      ...{ bytesToFetch: 0, bytesToWrite: 0, steps: ["cloneGolden"] },
+    });
+  });
+
   it("tells what stands in the way, and promises nothing then", () => {
     const full = { ...observed, group: { extentBytes: 2 ** 22, freeBytes: 0 } };
     assert.deepEqual(summary(desired, full), {
