@@ -250,8 +250,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
             ),
         },
       },
-      // Name and UUID are fixed, so the old domain goes first.
-      { ...onHost, deleteBeforeReplace: true },
+      // Name and UUID are fixed, so the old domain goes first. An update of its disks would start it with
+      // the seed that it had.
+      { ...onHost, deleteBeforeReplace: true, replaceOnChanges: ["disks"] },
     );
 
     const ready = new MachineReady(
