@@ -58,6 +58,22 @@ describe("a lab from nothing to nothing", function () {
   /** Runs a command in the guest by the SSH command that `make up` printed. */
   const inGuest = async (command: string): Promise<string> =>
     (await succeed(lab.shell(`${sshCommand} ${JSON.stringify(command)}`))).trim();
+  const instanceId = (): Promise<string> => inGuest("cat /var/lib/cloud/data/instance-id");
+  const bootId = (): Promise<string> => inGuest("cat /proc/sys/kernel/random/boot_id");
+  /** Which volume of LVM's the root volume is. */
+  const volumeUuid = async (): Promise<string> => {
+    const host = openHost("qemu:///system"); // this machine
+    const commands = volumeGroupCommands(await readActivation(host));
+    const read = commands.lvm("lvs", "--noheadings", "-o", "lv_uuid", `${name}/${volume}`);
+    return host.run(renderVolumeScript(commands, [read]), { purpose: "identify the volume" });
+  };
+  /** Changes the root volume in the stack file, for all steps that follow. */
+  const editRootVolume = (key: string, value: unknown): void => {
+    const edit = [["machines", 0, "rootVolume", key], value] as const;
+    const salted = fs.readFileSync(lab.stackFile, "utf8");
+    fs.writeFileSync(lab.stackFile, editStackFile(salted, [edit]));
+    stackFile = editStackFile(stackFile, [edit]);
+  };
   const diskSize = async (): Promise<number> =>
     Number(await inGuest("lsblk --bytes --nodeps --noheadings --output SIZE /dev/vda"));
   const preview = async (): Promise<Preview> =>
@@ -91,16 +107,35 @@ describe("a lab from nothing to nothing", function () {
   });
 
   it("grows the root volume in place", async () => {
-    const boot = await inGuest("cat /proc/sys/kernel/random/boot_id");
+    const boot = await bootId();
     await inGuest("echo kept > ~/kept");
-    const salted = fs.readFileSync(lab.stackFile, "utf8");
-    const larger = [["machines", 0, "rootVolume", "sizeGiB"], 5] as const;
-    fs.writeFileSync(lab.stackFile, editStackFile(salted, [larger]));
-    stackFile = editStackFile(stackFile, [larger]);
+    editRootVolume("sizeGiB", 5);
     await succeed(lab.make("up"));
     assert.equal(await diskSize(), 5 * gib);
     assert.equal(await inGuest("cat ~/kept"), "kept");
-    assert.equal(await inGuest("cat /proc/sys/kernel/random/boot_id"), boot);
+    assert.equal(await bootId(), boot);
+  });
+
+  it("writes the root volume anew when asked to, and stops the machine for it only if allowed", async () => {
+    const [boot, instance, uuid] = [await bootId(), await instanceId(), await volumeUuid()];
+    editRootVolume("generation", 1);
+    const refused = await lab.make("up").done;
+    assert.notEqual(refused.exitCode, 0);
+    assert.match(refused.output, new RegExp(`domain "${machine}" has it open[^]*allowStop`));
+    assert.equal(await bootId(), boot);
+
+    editRootVolume("allowStop", true);
+    await succeed(lab.make("up"));
+    assert.equal(await volumeUuid(), uuid, "it is another volume");
+    assert.match(await inGuest("cloud-init status"), /status: done/);
+    assert.notEqual(await instanceId(), instance);
+    assert.equal(await inGuest("test -e ~/kept || echo a new disk"), "a new disk");
+    assert.equal(await inGuest("sudo cat /etc/ssh/ssh_host_ed25519_key.pub"), hostPublicKey);
+    assert.equal(await diskSize(), 5 * gib);
+    await succeed(pulumi("preview --expect-no-changes"));
+    const output = await succeed(lab.make("up"));
+    assert.doesNotMatch(output, /\d+ (created|updated|replaced|deleted)/);
+    await inGuest("echo kept > ~/kept");
   });
 
   it("shows that a volume is gone, and what it costs with and without the cache", async () => {
