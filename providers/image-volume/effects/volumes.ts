@@ -137,7 +137,8 @@ export async function ensureVolume(
       // The host moved on since we looked, or the cache held rubbish: look again, but not for ever.
       if (attempt >= 4 || !(hasCode(error, ...passing) || (!fresh && hasCode(error, ...stale))))
         throw error;
-      say(`${args.volumeName}: ${error.message}`);
+      const seen = error.message.slice(0, -error.next.length).trimEnd();
+      say(`${args.volumeName}: ${seen} This run looks again.`);
     } finally {
       forgetObservation(args.hypervisorUri);
     }
