@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status ssh down cache provision-server
+.PHONY: up preview status ssh down cache snapshot backup clone top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -28,6 +28,18 @@ down: ## Destroys the stack and all that `make up` started; nothing is left behi
 
 cache: ## The hypervisors' image caches: make cache ARGS="list", or prewarm, verify, evict
 	@scripts/run cache --stack "$(STACK)" $(ARGS)
+
+snapshot: ## Machines' snapshots: make snapshot ARGS="create vm1 before", or list, revert, delete
+	@scripts/run snapshot --stack "$(STACK)" $(ARGS)
+
+backup: ## Machines' disks in the object store: make backup ARGS="create vm1", or list, prune, schedule
+	@scripts/run backup --stack "$(STACK)" $(ARGS)
+
+clone: ## Another machine with the content of one: make clone M=vm1 TO=vm2
+	@scripts/run clone --stack "$(STACK)" "$(M)" "$(TO)" $(ARGS)
+
+top: ## What hypervisors and machines use: processors, memory, disks, networks, volume groups, caches
+	@scripts/run top --stack "$(STACK)" $(ARGS)
 
 provision-server: ## The HTTP API of libvirt-volume-provisioner, on this provider
 	@scripts/run provision-server $(ARGS)

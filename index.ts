@@ -54,6 +54,12 @@ const created = config.machines.map((machine) => {
       ...machine.rootVolume,
       image: required(image, machine.rootVolume.image),
     },
+    volumes: machine.volumes.map(({ image: name, ...volume }) => ({
+      ...volume,
+      ...(name !== undefined && {
+        image: required(planImage(config.objectStore, config.images, name), name),
+      }),
+    })),
     networks: machine.networks.map((each) => ({
       ...each,
       network: required(networkByName.get(each.network), each.network),

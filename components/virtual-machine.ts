@@ -72,8 +72,11 @@ export interface VirtualMachineArgs {
     /** How long it may take to shut down before it is switched off. */
     shutdownTimeoutSeconds: number;
   };
-  /** Further, empty disks, whose serial is their name. A change replaces the domain. */
-  volumes: readonly (MachineVolume & { name: string })[];
+  /** Further disks, whose serial is their name, empty without an image. A change replaces the domain. */
+  volumes: readonly (MachineVolume & {
+    name: string;
+    image?: NonNullable<pulumi.Unwrap<ImageVolumeArgs["image"]>>;
+  })[];
   /** One or more; by the first it is reached. A change replaces the domain. */
   networks: readonly MachineAttachment[];
   /** A change replaces seed and domain; volumes stay, and cloud-init runs anew. */

@@ -159,6 +159,16 @@ function checkMachine(config: Config, machine: MachineConfig, path: Path): Probl
       config.images,
       "a name from groundwork:images",
     ),
+    ...machine.volumes.flatMap(({ image }, index) =>
+      image === undefined
+        ? []
+        : unknownName(
+            [...path, "volumes", index, "image"],
+            image,
+            config.images,
+            "a name from groundwork:images",
+          ),
+    ),
     ...checkAttachments(config, machine, path),
     ...duplicates(
       attachments,

@@ -135,6 +135,14 @@ export const machine = z
           .strictObject({
             name: label("The volume is `<machine>-<name>`; the disk's serial is the name.", "data"),
             sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 10),
+            image: z
+              .string()
+              .optional()
+              .meta({
+                description:
+                  "Name of a base image to write onto it, such as a backup; none: it is empty.",
+                examples: ["vm1-data.20261129t030000z"],
+              }),
             volumeGroup: volumeGroup("Instead of the hypervisor's.").optional(),
             wipe,
             provisioning: provisioning.optional(),
@@ -144,7 +152,7 @@ export const machine = z
       )
       .max(20)
       .default([])
-      .meta({ description: "Further, empty disks.", examples: [[{ name: "data", sizeGiB: 10 }]] }),
+      .meta({ description: "Further disks.", examples: [[{ name: "data", sizeGiB: 10 }]] }),
     networks: z
       .array(attachment)
       .min(1)

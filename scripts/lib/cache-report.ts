@@ -10,7 +10,7 @@ import type {
 import type { prewarmImage } from "../../providers/image-cache/effects/prewarm.ts";
 import { type BaseImage, referTo } from "../../providers/image-volume/core/base-image.ts";
 import type { ImageReference } from "../../providers/image-volume/core/arguments.ts";
-import { formatBytes, formatTable } from "./units.ts";
+import { formatAge, formatBytes, formatTable } from "./units.ts";
 
 /** What one host answered, or why it did not. */
 export type HostAnswer<Answer> = { host: string } & (Answer | { error: string });
@@ -38,13 +38,6 @@ export function imagesOf(
 
 const short = (digest: string): string => `${digest.slice(0, 12)}…`;
 
-/** `3 days`, `2 h`, `5 min`: how long ago. */
-function age(seconds: number): string {
-  if (seconds >= 2 * 86_400) return `${String(Math.floor(seconds / 86_400))} days`;
-  if (seconds >= 7200) return `${String(Math.floor(seconds / 3600))} h`;
-  return `${String(Math.max(0, Math.floor(seconds / 60)))} min`;
-}
-
 export function describeListing({
   folder,
   files,
@@ -68,7 +61,7 @@ function describeFiles(files: readonly ListedFile[], nowSeconds: number): string
       short(digest),
       state,
       formatBytes(bytes),
-      age(nowSeconds - usedAtSeconds),
+      formatAge(nowSeconds - usedAtSeconds),
       inUse ? "in use" : "-",
       volumes.join(", "),
     ]),

@@ -22,7 +22,11 @@ export interface Context {
   environment: Environment;
 }
 
-function parseStackFile(text: string, file: string): Record<string, unknown> {
+/**
+ * The `config` of a stack file's text.
+ * @throws GroundworkError `bad-stack-file`
+ */
+export function parseStackFile(text: string, file: string): Record<string, unknown> {
   let document: unknown;
   try {
     document = parse(text);

@@ -17,6 +17,13 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 || value >= 99.95 ? value.toFixed(0) : value.toFixed(1).replace(/\.0$/, "")} ${units[unit] ?? ""}`;
 }
 
+/** `3 days`, `2 h`, `5 min`: how long ago. */
+export function formatAge(seconds: number): string {
+  if (seconds >= 2 * 86_400) return `${String(Math.floor(seconds / 86_400))} days`;
+  if (seconds >= 7200) return `${String(Math.floor(seconds / 3600))} h`;
+  return `${String(Math.max(0, Math.floor(seconds / 60)))} min`;
+}
+
 /** Columns aligned by spaces, one line per row. */
 export function formatTable(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_, column) =>

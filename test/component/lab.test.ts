@@ -292,6 +292,15 @@ describe("a machine", () => {
     ]);
   });
 
+  it("gets a further volume with the content of an image", async () => {
+    const run = await deploy(
+      false,
+      withMachine({ volumes: [{ name: "data", sizeGiB: 10, image: "debian" }] }),
+    );
+    const image = run.one("ImageVolume", "vm1-data").inputs["image"] as { key?: string };
+    assert.equal(image.key, "debian.qcow2");
+  });
+
   it("gets its volumes from the volume group that they name", async () => {
     const run = await deploy(
       false,

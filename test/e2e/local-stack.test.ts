@@ -106,6 +106,41 @@ describe("a lab from nothing to nothing", function () {
     assert.match(await succeed(lab.make("status")), /e2e1 +running +192\.168\.177\.10/);
   });
 
+  it("takes a snapshot while its agent has the guest's file systems at rest, and goes on", async () => {
+    const boot = await inGuest("cat /proc/sys/kernel/random/boot_id");
+    const create = `create ${machine} before --description 'Before the rest' --json`;
+    const { snapshot } = parseLastLine(await succeed(lab.make("snapshot", create))) as {
+      snapshot: { consistency: string; state: string; sizeBytes: number };
+    };
+    assert.deepEqual(
+      [snapshot.consistency, snapshot.state, snapshot.sizeBytes],
+      ["frozen", "whole", 4 * gib],
+    );
+    assert.equal(await inGuest("touch ~/after && cat /proc/sys/kernel/random/boot_id"), boot);
+    assert.match(
+      await succeed(lab.make("snapshot", "list")),
+      /e2e1 +before +0 min +4 GiB +frozen +whole +Before the rest/,
+    );
+  });
+
+  it("shows what the hypervisor and the machine use", async () => {
+    const { hosts } = parseLastLine(await succeed(lab.make("top", "--json"))) as {
+      hosts: {
+        machines: { machine: string; state: string; residentBytes: number }[];
+        volumeGroups: { name: string; sizeBytes: number; freeBytes: number; volumes: number }[];
+        cache: { files: number };
+      }[];
+    };
+    const [host] = hosts;
+    const [domain] = host?.machines ?? [];
+    assert.deepEqual([domain?.machine, domain?.state], [machine, "running"]);
+    assert.ok((domain?.residentBytes ?? 0) > 100 * 1024 ** 2);
+    const [group] = host?.volumeGroups ?? [];
+    assert.deepEqual([group?.name, group?.volumes], [name, 2]);
+    assert.equal((group?.sizeBytes ?? 0) - (group?.freeBytes ?? 0), 8 * gib);
+    assert.ok((host?.cache.files ?? 0) > 0);
+  });
+
   it("grows the root volume in place", async () => {
     const boot = await bootId();
     await inGuest("echo kept > ~/kept");

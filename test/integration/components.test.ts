@@ -147,6 +147,37 @@ describe("the components on a real libvirt", function () {
     assert.deepEqual(volumes(), before.volumes);
   });
 
+  it("attach a machine to a bridge of the host, beside a network of libvirt's, and make none", async () => {
+    const bridge = "gwbr0";
+    const { networkNamespace = "" } = facts.hypervisor;
+    execFileSync("ip", ["-n", networkNamespace, "link", "add", bridge, "type", "bridge"]);
+    const networks = [
+      { network: name, address: "192.168.177.12", dhcp: true, mac: biosMac },
+      { network: "lan", address: "192.168.178.12", dhcp: true },
+    ];
+    configure(
+      [
+        ["networks", 1],
+        { name: "lan", hypervisor: "local", mode: "bridge", bridge, cidr: "192.168.178.0/24" },
+      ],
+      [["machines", 1, "networks"], networks],
+    );
+    await up();
+    assert.match(virsh("domiflist", bios), new RegExp(`bridge +${bridge} +virtio`));
+    assert.deepEqual(names("net-list", "--all"), ["default", name].sort());
+    assert.match(
+      execFileSync("ip", ["-n", networkNamespace, "link", "show", "master", bridge], {
+        encoding: "utf8",
+      }),
+      /vnet/,
+    );
+    // Its addresses come from whoever serves that bridge: libvirt reserves none there.
+    assert.doesNotMatch(virsh("net-dumpxml", name), /192\.168\.178/);
+    configure([["machines", 1, "networks"], networks.slice(0, 1)]);
+    await up();
+    assert.doesNotMatch(virsh("domiflist", bios), new RegExp(bridge));
+  });
+
   it("bring back a domain that was removed by hand", async () => {
     const before = volumes();
     virsh("destroy", efi);

@@ -102,6 +102,7 @@ const probes = {
     "-c",
     "command -v genisoimage || command -v mkisofs || command -v xorriso",
   ),
+  gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),

@@ -22,6 +22,7 @@ export type ImageVolumeCode =
   | "image-forbidden"
   | "image-larger-than-volume"
   | "image-missing"
+  | "image-unsealable"
   | "image-without-checksum"
   | "object-store-credentials"
   | "object-store-failed"
@@ -30,12 +31,14 @@ export type ImageVolumeCode =
   | "thin-pool-full"
   | "thin-pool-missing"
   | "thin-pool-unfit"
+  | "upload-failed"
   | "volume-group-full"
   | "volume-group-missing"
   | "volume-in-use"
   | "volume-locked"
   | "volume-not-ours"
   | "volume-provisioning-differs"
+  | "volume-reverting"
   | "volume-shrink-refused";
 
 /** An error of this provider: what failed and what was seen, then what to do next. */

@@ -86,6 +86,14 @@ export function buildFailure(
       return imageError(failure.code, `${start} it cannot write into thin pool ${detail}.`, {
         next: "See lvmthin(7), repair the pool, then run the same command again.",
       });
+    case "upload-failed":
+      return imageError(failure.code, `${start} ${image} could not be uploaded (${detail}).`, {
+        next: "Check that this host reaches the object store's endpoint and that the store has room, then run the same command again.",
+      });
+    case "image-unsealable":
+      return imageError(failure.code, `${start} ${detail}.`, {
+        next: "Make a machine from a base image instead, or clean the machine yourself and back it up.",
+      });
     case "volume-in-use":
       return imageError(failure.code, `${start} ${detail} has it open.`, {
         next: "Shut that down, then run the same command again.",

@@ -42,6 +42,8 @@ export interface CacheLayout {
   encodingLock(digest: string): string;
   /** What this host has measured of the steps of earlier runs. */
   readonly rates: string;
+  /** The folder of a backup that is on its way to the store. */
+  readonly backups: string;
 }
 
 /** @throws GroundworkError `bad-cache-folder` when the path is not absolute, or climbs. */
@@ -60,6 +62,7 @@ export function cacheLayout(folder: string): CacheLayout {
     decoded: (digest, run) => `${folder}/${checkedDigest(digest)}.part.decoded.${run}`,
     encodingLock: (digest) => `${folder}/${checkedDigest(digest)}.part.zstd.lock`,
     rates: `${folder}.rates`,
+    backups: `${folder}.backups`,
   };
 }
 
@@ -133,9 +136,10 @@ export const ownerPattern = /^[A-Za-z0-9_.-]{1,100}(\/[A-Za-z0-9_.-]{1,100}){1,2
 
 /**
  * What a volume is for, beside being somebody's. `golden`: an image's pristine content, of which thin
- * volumes are clones · `next`: it will take another's place · `previous`: it has made place for another.
+ * volumes are clones · `next`: it will take another's place · `previous`: it has made place for another ·
+ * `snapshot`: another's content at some time · `aside`: it has made place for that and goes.
  */
-const roles = ["golden", "next", "previous"] as const;
+const roles = ["golden", "next", "previous", "snapshot", "aside"] as const;
 export type Role = (typeof roles)[number];
 
 /**
@@ -156,9 +160,12 @@ export interface VolumeMarks {
   /** Growing began at this size, and the bytes from here on may not be zeroed yet. */
   growingFromBytes?: number;
   role?: Role;
+  /** The snapshot, as `<name>:<when it was taken>`, whose content it gets or has just got. */
+  reverting?: string;
 }
 
-const prefix = "groundwork.";
+/** What every tag of ours begins with. */
+export const prefix = "groundwork.";
 /** What stands before a domain's UUID in the tag that says that we stopped it. */
 export const stoppedPrefix = `${prefix}stopped=`;
 const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
@@ -175,6 +182,7 @@ export function buildTags(marks: VolumeMarks): string[] {
       : [`${prefix}growing=${String(marks.growingFromBytes)}`]),
     ...((marks.generation ?? 0) === 0 ? [] : [`${prefix}generation=${String(marks.generation)}`]),
     ...(marks.writes === undefined ? [] : [`${prefix}writes=${String(marks.writes)}`]),
+    ...(marks.reverting === undefined ? [] : [`${prefix}reverting=${marks.reverting}`]),
     ...(marks.stopped ?? []).map((uuid) => `${stoppedPrefix}${uuid}`),
   ];
 }
@@ -205,6 +213,7 @@ export function parseTags(tags: readonly string[]): VolumeMarks {
     .map((tag) => tag.slice(stoppedPrefix.length))
     .filter((uuid) => uuidPattern.test(uuid));
   const role = roles.find((each) => each === value("role"));
+  const reverting = value("reverting");
   return {
     ...(owner !== undefined && { owner }),
     ...(digest !== undefined && isDigest(digest) && { digest }),
@@ -215,6 +224,7 @@ export function parseTags(tags: readonly string[]): VolumeMarks {
     ...(generation !== undefined && generation > 0 && { generation }),
     ...(writes !== undefined && { writes }),
     ...(stopped.length > 0 && { stopped }),
+    ...(reverting !== undefined && { reverting }),
   };
 }
 

@@ -139,6 +139,8 @@ export function plan(desired: DesiredVolume, observed: Observed): Plan {
       { next: `Set sizeGiB to ${String(Math.ceil(image.virtualBytes / 2 ** 30))} or more.` },
     );
   const missingBytes = targetBytes - (volume?.sizeBytes ?? 0);
+  const reverting = volume === undefined ? observed.next?.volume.marks : volume.marks;
+  if (reverting?.reverting !== undefined) return refuseReverting(reverting.reverting);
   if (volume !== undefined && !isOurs(desired, volume) && !desired.adopt)
     return refuse("volume-not-ours", `it exists and ${describeOwner(volume.marks)}`, {
       next: "Choose another name, or set adopt to true to take it over with its content.",
@@ -281,6 +283,14 @@ export function refuseInUse(verb: "rewritten" | "replaced", volume?: ObservedVol
       mayPass: true,
     },
   );
+}
+
+/** A machine has all its volumes of one snapshot or none: who began to bring one back must end it. */
+function refuseReverting(snapshot: string): Plan {
+  const name = snapshot.replace(/:.*/, "");
+  return refuse("volume-reverting", `bringing back snapshot "${name}" was interrupted`, {
+    next: `Run \`make snapshot ARGS="revert <machine> ${name}"\` once more, then the same command again.`,
+  });
 }
 
 export function refuse(

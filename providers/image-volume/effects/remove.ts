@@ -15,17 +15,19 @@ export async function runRemove(args: {
   volumeName: string;
   seen: ObservedVolume;
   wipe: Wipe;
+  /** Takes lines for the user; default: standard output, which is Pulumi's. */
+  tell?: (line: string) => void;
 }): Promise<void> {
-  const { uri, activation, volumeGroup, volumeName, seen, wipe } = args;
+  const { uri, activation, volumeGroup, volumeName, seen, wipe, tell = say } = args;
   const commands = volumeGroupCommands(activation);
   const script = renderRemove({ commands, volumeGroup, volumeName, seen, wipe });
   const values = await runScript(uri, script, {
     subject: { purpose: `remove volume "${volumeId(volumeGroup, volumeName)}"` },
     timeoutSeconds: 4 * 3600,
-    onLine: progressReporter(volumeName, { zero: seen.sizeBytes }),
+    onLine: progressReporter(volumeName, { zero: seen.sizeBytes }, tell),
   }).finally(() => {
     forgetObservation(uri);
   });
   if (values.has("undiscarded"))
-    say(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
+    tell(`${volumeName}: its device cannot discard, so it was zeroed instead.`);
 }

@@ -16,6 +16,7 @@ import {
   selectObserved,
 } from "../core/plan.ts";
 import { findCompanions } from "../core/replace.ts";
+import { findDependents } from "../core/snapshot-tags.ts";
 import { applyPlan, type Examined, hasStep } from "./apply.ts";
 import { forgetObservation, hostName, observeHost } from "./hosts.ts";
 import { readDigest } from "./digests.ts";
@@ -172,7 +173,7 @@ export async function readVolume(
 }
 
 /**
- * Removes the volume and its companions, after their content as `wipe` says. Succeeds when there is none.
+ * Removes the volume, its companions and its snapshots, after their content as `wipe` says. Succeeds when there is none.
  * @throws GroundworkError `volume-not-ours`, `volume-in-use`, …
  */
 export async function removeVolume(args: {
@@ -206,5 +207,7 @@ export async function removeVolume(args: {
         ...{ uri, activation, volumeGroup, wipe },
         ...{ volumeName: companion.name, seen: companion.volume },
       });
+  for (const dependent of findDependents(host.volumes, { volumeGroup, volumeName, owner }))
+    await runRemove({ uri, activation, volumeGroup, wipe, ...dependent });
   await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
 }

@@ -247,6 +247,11 @@ describe("parseConfig", () => {
       /machines\[1\]\.name: a name that is used only once/,
     ],
     [
+      "a further volume with an image that is not there",
+      withMachine({ volumes: [{ name: "data", sizeGiB: 1, image: "backup" }] }),
+      /volumes\[0\]\.image: a name from groundwork:images: debian/,
+    ],
+    [
       "a volume called root",
       withMachine({ volumes: [{ name: "root", sizeGiB: 1 }] }),
       /volumes\[0\]\.name: a volume that is used only once/,

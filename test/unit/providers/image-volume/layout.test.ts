@@ -25,6 +25,7 @@ const marks: fc.Arbitrary<VolumeMarks> = fc
       growingFromBytes: fc.nat(),
       generation: fc.integer({ min: 1, max: 999_999_999 }),
       writes: fc.nat(999_999_999),
+      reverting: fc.stringMatching(/^[a-z]{1,9}:[0-9]{1,10}$/),
       stopped: fc.uniqueArray(fc.uuid(), { minLength: 1, maxLength: 3 }),
     },
     { requiredKeys: [] },
