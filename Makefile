@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status ssh down cache snapshot backup clone top provision-server
+.PHONY: up preview status verify ssh down cache snapshot backup clone top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -19,6 +19,9 @@ preview: ## What `make up` would change, with cache hits, misses and bytes; chan
 
 status: ## What runs, and how to reach it
 	@scripts/run status --stack "$(STACK)" $(ARGS)
+
+verify: ## Checks a machine: running, SSH, address, Docker, disk, network; says what to do
+	@scripts/run verify --stack "$(STACK)" $(ARGS)
 
 ssh: ## A shell on a machine: make ssh M=vm1
 	@eval "$$(scripts/env "$(STACK)")" && exec ssh -F "$$GROUNDWORK_HOME/ssh/$(STACK)/config" "$(M)" $(ARGS)

@@ -1,8 +1,10 @@
+import * as fs from "node:fs";
 import * as path from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { checkConfig } from "./config/checks.ts";
 import { explain } from "./config/explain.ts";
 import { ConfigError, type Problem } from "./config/problem.ts";
+import { type ContainerImage, parseContainerImages } from "./config/observability.ts";
 import { type Config, configSchema } from "./config/schema.ts";
 
 export type * from "./config/schema.ts";
@@ -72,4 +74,23 @@ export function loadEnvironment(): Environment {
     libvirtUri: process.env["LIBVIRT_DEFAULT_URI"] ?? "qemu:///system",
     cwd: process.cwd(),
   };
+}
+
+/** Written by `make up` beside the state: the container images that it made and put into the store. */
+export const containerImagesFile = "container-images.json";
+
+/**
+ * The container images that `make up` made for `images: build`.
+ *
+ * @throws pulumi.RunError where it has not made them yet.
+ */
+export function loadContainerImages(home: string): ContainerImage[] {
+  const file = path.join(home, containerImagesFile);
+  try {
+    return parseContainerImages(JSON.parse(fs.readFileSync(file, "utf8")));
+  } catch (cause) {
+    throw new pulumi.RunError(
+      `The container images of the observability lab are not known: ${file} cannot be read (${(cause as Error).message}). Run \`make up\`, which makes them, or set images to pull.`,
+    );
+  }
 }

@@ -41,6 +41,7 @@ const pure = [
   "providers/**/core/**/*.ts",
   "server/core/**/*.ts",
   "scripts/lib/*-plan.ts",
+  "stacks/observability/{grafana/model,images/core}/**/*.ts",
 ];
 
 const noDates = [
@@ -100,6 +101,11 @@ const boundaries = [
     "The server stands on the providers alone.",
   ],
   ["./server/core/**/*", ["./server/effects/**"], "core decides, effects act."],
+  [
+    "./stacks/**/*",
+    ["./{components,config,embedded,scripts,server}/**", "./{config,index}.ts"],
+    "Stacks stand on the providers' errors alone.",
+  ],
   ["./scripts/**/*", ["./components/**"], "Scripts use the program through the Automation API."],
 ];
 

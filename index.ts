@@ -1,11 +1,17 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Hypervisor } from "./components/hypervisor.ts";
 import { Network } from "./components/network.ts";
+import { ObservabilityStack } from "./components/observability-stack.ts";
 import { planImage } from "./components/planning/image.ts";
 import { planHosts } from "./components/planning/network.ts";
 import { planSshCommand } from "./components/planning/ssh.ts";
 import { VirtualMachine } from "./components/virtual-machine.ts";
-import { loadConfig, loadEnvironment } from "./config.ts";
+import {
+  loadConfig,
+  loadContainerImages,
+  loadEnvironment,
+  type ObservabilityConfig,
+} from "./config.ts";
 import { ImageCache } from "./providers/image-cache/resource.ts";
 import { KeyPair } from "./providers/key-pair/resource.ts";
 
@@ -73,6 +79,23 @@ const created = config.machines.map((machine) => {
   });
   return { name: machine.name, user, vm };
 });
+
+function observabilityStack({ machine, host, ...rest }: ObservabilityConfig): ObservabilityStack {
+  const found = created.find(({ name }) => name === machine);
+  return new ObservabilityStack("observability", {
+    ...rest,
+    target: found ? { name: found.name, machine: found.vm } : { uri: required(host, "host") },
+    folder: "stacks/observability",
+    archives: rest.images === "build" ? loadContainerImages(home) : rest.archives,
+    objectStore: config.objectStore,
+    privateKey: loginKey.privateKey,
+  });
+}
+
+const lab = config.observability && observabilityStack(config.observability);
+
+/** The observability lab: where its services are, and Grafana's password. */
+export const observability = lab && { urls: lab.urls, grafanaPassword: lab.grafanaPassword };
 
 /** The machines by name: how to reach them and what they are made of. */
 export const machines = Object.fromEntries(

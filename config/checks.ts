@@ -7,6 +7,7 @@ import {
   requireCidr,
 } from "../components/planning/addresses.ts";
 import { show } from "./explain.ts";
+import { checkObservability } from "./observability.ts";
 import type { Problem } from "./problem.ts";
 import type { Config, ImageConfig, MachineConfig, NetworkConfig } from "./schema.ts";
 
@@ -287,5 +288,6 @@ export function checkConfig(config: Config): Problem[] {
     ),
     ...checkVolumeNames(config),
     ...checkAddresses(config),
+    ...checkObservability(config.observability, config.machines),
   ];
 }

@@ -3,6 +3,7 @@ import { parseCidr } from "../components/planning/addresses.ts";
 import { baseImageFormats } from "../providers/image-volume/core/base-image.ts";
 import { encodings } from "../providers/image-volume/core/transcode.ts";
 import { machine } from "./machine.ts";
+import { observability } from "./observability.ts";
 import {
   accelerator,
   address,
@@ -222,6 +223,7 @@ export const sections = {
   hypervisors: list(hypervisor, "The hosts that run the machines."),
   networks: list(network, "The networks."),
   machines: list(machine, "The machines."),
+  observability: observability.optional(),
 };
 
 export const configSchema = z.strictObject(sections);
@@ -233,4 +235,5 @@ export type HypervisorConfig = Config["hypervisors"][number];
 export type NetworkConfig = Config["networks"][number];
 export type MachineConfig = Config["machines"][number];
 export type AttachmentConfig = MachineConfig["networks"][number];
+export type ObservabilityConfig = NonNullable<Config["observability"]>;
 export type CloudInitConfig = MachineConfig["cloudInit"];

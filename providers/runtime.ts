@@ -8,6 +8,7 @@ import { count, flushTelemetry, inSpan } from "./telemetry/effects/telemetry.ts"
 
 /** Every handler, loaded when it is first needed. */
 const handlers: Record<HandlerName, () => Promise<Handler>> = {
+  "compose-project": () => import("./compose-project/provider.ts"),
   "image-cache": () => import("./image-cache/provider.ts"),
   "image-volume": () => import("./image-volume/provider.ts"),
   "key-pair": () => import("./key-pair/provider.ts"),

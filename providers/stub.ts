@@ -3,7 +3,13 @@ import type { Method } from "./register.js";
 
 /** The handler modules: `providers/<name>/provider.ts` for each. */
 export type HandlerName =
-  "image-cache" | "image-volume" | "key-pair" | "host-facts" | "host-folder" | "machine-ready";
+  | "compose-project"
+  | "image-cache"
+  | "image-volume"
+  | "key-pair"
+  | "host-facts"
+  | "host-folder"
+  | "machine-ready";
 
 /**
  * The provider that Pulumi serialises into state for every dynamic resource of this package.

@@ -1,6 +1,7 @@
 import { ensureEmbedded } from "../embedded/index.ts";
 import { ensureSshFiles } from "../providers/machine-ready/effects/ssh-files.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
+import { ensureContainerImages } from "./lib/container-images.ts";
 import { type Context, readContext, refreshContext } from "./lib/context.ts";
 import { embeddedOptions } from "./lib/embedded.ts";
 import { ensureImages } from "./lib/images.ts";
@@ -37,6 +38,8 @@ async function up(options: CommonOptions): Promise<void> {
   const context = await startEmbedded(given, progress);
   if (context.config.images.length > 0)
     await progress.phase("Images", () => ensureImages(context, progress.report));
+  if (context.config.observability?.images === "build")
+    await progress.phase("Container images", () => ensureContainerImages(context, progress.report));
   const { lab } = await progress.phase(`Stack ${context.stack}`, async () => {
     const stack = await openStack(context, progress.report);
     await settlePending(context, stack, progress.report);

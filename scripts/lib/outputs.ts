@@ -40,6 +40,8 @@ export type SshOutput = z.infer<typeof sshSchema>;
 const labSchema = z.object({
   machines: z.record(z.string(), machineSchema).default({}),
   hypervisors: z.record(z.string(), hypervisorSchema).default({}),
+  // Its password stays where it is: `pulumi stack output --show-secrets`.
+  observability: z.object({ urls: z.record(z.string(), z.string()) }).optional(),
 });
 
 /** What the program says about the lab; empty before the first `pulumi up`. */

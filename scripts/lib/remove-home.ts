@@ -6,6 +6,7 @@ import { readNames } from "./files.ts";
 const ours = [
   ...["state", "passphrase", "ssh", "embedded", "pools", "logs", "provision-server"],
   ...["cache", "cache.rates", "cache.rates.lock", "cache.backups", "cache.backups.lock"],
+  "container-images.json",
 ];
 
 /**

@@ -12,6 +12,11 @@ export function renderMachines({ machines }: LabOutputs): string[] {
   ]);
 }
 
+function renderServices({ observability }: LabOutputs): string[] {
+  const urls = Object.entries(observability?.urls ?? {});
+  return urls.length === 0 ? [] : [...formatTable([["SERVICE", "URL"], ...urls]), ""];
+}
+
 /** What `make up` says at its end: how to reach the machines, where the time went, what is next. */
 export function renderSummary(
   stack: string,
@@ -34,6 +39,7 @@ export function renderSummary(
           ),
           "",
         ]),
+    ...renderServices(outputs),
     ...formatTable([
       ...timings.map(({ title, seconds }) => [title, formatSeconds(seconds)]),
       ["Total", formatSeconds(total)],

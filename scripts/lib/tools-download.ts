@@ -60,6 +60,10 @@ export async function downloadTool(
     case "libvirt-provider":
       break; // the CLI's download and the bridge bring them
     case "collector":
+    case "compose":
+    case "healthcheck":
+    case "loki":
+    case "tempo":
       throw new Error("tools for tests are always built");
   }
   const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];

@@ -52,7 +52,12 @@ export function toolPaths(env: Environment): Readonly<Record<ToolName, string>> 
       `resource-command-v${pins.commandPlugin}`,
       "pulumi-resource-command",
     ),
-    collector: path.join(cacheRoot(env), "bin", `otelcol-${pins.collector}`),
+    // Where the docker command looks for plugins when DOCKER_CONFIG names the cache's docker folder.
+    compose: path.join(cacheRoot(env), "docker", "cli-plugins", "docker-compose"),
+    loki: path.join(cacheRoot(env), "bin", `loki-${pins.loki}`),
+    tempo: path.join(cacheRoot(env), "bin", `tempo-${pins.tempo}`),
+    healthcheck: path.join(cacheRoot(env), "bin", `healthcheck-${pins.healthcheck}`),
+    collector: path.join(cacheRoot(env), "bin", `otelcol-lab-${pins.collector}`),
     minio: path.join(cacheRoot(env), "bin", `minio-${pins.minioSource}`),
   };
 }

@@ -9,6 +9,11 @@ export const pins = {
   /** The last release that MinIO publishes as a binary with a checksum. */
   minioRelease: "RELEASE.2025-09-07T16-13-09Z",
   collector: "0.158.0",
+  compose: "2.40.3",
+  loki: "3.7.8",
+  /** The last release whose module can be built from the registry. */
+  tempo: "1.5.0",
+  healthcheck: "1.0.0",
   /** Lowest release of Go that the pinned modules build with. */
   go: "1.25",
 } as const;
@@ -22,6 +27,10 @@ export const toolNames = [
   "command-plugin",
   "minio",
   "collector",
+  "compose",
+  "loki",
+  "tempo",
+  "healthcheck",
 ] as const;
 
 export type ToolName = (typeof toolNames)[number];
@@ -126,7 +135,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
   },
   collector: {
     title: `OpenTelemetry Collector ${pins.collector}`,
-    why: "receives telemetry in tests",
+    why: "receives telemetry in tests and in the observability stack",
     recipe: {
       kind: "go",
       module: "collector",
@@ -134,6 +143,50 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X main.version=${pins.collector}`,
     },
     buildSeconds: 150,
+    tests: true,
+  },
+  compose: {
+    title: `Docker Compose ${pins.compose}`,
+    why: "runs the observability stack in tests",
+    recipe: {
+      kind: "go",
+      module: "compose",
+      package: "github.com/docker/compose/v2/cmd",
+      ldflags: `${strip} -X github.com/docker/compose/v2/internal.Version=v${pins.compose}`,
+    },
+    buildSeconds: 90,
+    tests: true,
+  },
+  loki: {
+    title: `Loki ${pins.loki}`,
+    why: "keeps logs in the observability stack",
+    recipe: {
+      kind: "go",
+      module: "loki",
+      package: "github.com/grafana/loki/v3/cmd/loki",
+      ldflags: `${strip} -X github.com/grafana/loki/v3/pkg/util/build.Version=${pins.loki}`,
+    },
+    buildSeconds: 300,
+    tests: true,
+  },
+  tempo: {
+    title: `Tempo ${pins.tempo}`,
+    why: "keeps traces in the observability stack",
+    recipe: {
+      kind: "go",
+      module: "tempo",
+      package: ".",
+      // Its golang.org/x/net refers to a function of the runtime, which newer linkers forbid.
+      ldflags: `${strip} -checklinkname=0 -X main.version=${pins.tempo}`,
+    },
+    buildSeconds: 100,
+    tests: true,
+  },
+  healthcheck: {
+    title: "health check",
+    why: "asks a service in a container how it is",
+    recipe: { kind: "go", module: "healthcheck", package: ".", ldflags: strip },
+    buildSeconds: 5,
     tests: true,
   },
 };

@@ -385,3 +385,61 @@ describe("a program with a wrong configuration", () => {
     });
   });
 });
+
+describe("an observability lab", () => {
+  const withLab = (section: object): Record<string, unknown> => ({
+    ...labSections(),
+    "groundwork:observability": section,
+  });
+  const archive = { variable: "IMAGE_BACKEND", image: "lab/backend:1", key: "backend.tar" };
+
+  it("is deployed to its machine once that is ready, and again when that is another", async () => {
+    const run = await deploy(false, withLab({ machine: "vm1" }));
+    const { inputs, options, parent } = run.one("ComposeProject");
+    assert.equal(parent, "observability");
+    assert.equal(inputs["host"], "machine:vm1");
+    assert.equal(inputs["path"], "/home/deploy/lab/app");
+    assert.equal(inputs["owner"], "groundwork/lab");
+    assert.deepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root vm1-id"]);
+    assert.ok(options.dependsOn !== undefined);
+    assert.deepEqual(run.result.observability?.urls, {
+      frontend: "http://192.168.150.10/",
+      backend: "http://192.168.150.10:5000/",
+      prometheus: "http://192.168.150.10:9090/",
+      grafana: "http://192.168.150.10:3000/",
+    });
+  });
+
+  it("does not know in preview what becomes of a machine that is not there", async () => {
+    const run = await deploy(true, withLab({ machine: "vm1" }));
+    const { inputs } = run.one("ComposeProject");
+    assert.notDeepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root vm1-id"]);
+  });
+
+  it("keeps its password a secret", async () => {
+    const run = await deploy(false, withLab({ machine: "vm1" }));
+    assert.ok(isMarkedSecret(run.one("ComposeProject").inputs["secrets"]));
+    const password = run.result.observability?.grafanaPassword;
+    assert.ok(password !== undefined && (await pulumi.isSecret(password)));
+    assert.match(await valueOf(password), /^[A-Za-z0-9]{32}$/);
+  });
+
+  it("has its images brought from the object store", async () => {
+    const section = { host: "ssh://deploy@10.0.0.7", images: "preload", archives: [archive] };
+    const run = await deploy(false, withLab(section));
+    const { inputs } = run.one("ComposeProject");
+    assert.equal(inputs["host"], "ssh://deploy@10.0.0.7");
+    assert.equal(inputs["images"], "preload");
+    assert.deepEqual(inputs["archives"], [
+      {
+        ...{ image: "lab/backend:1", key: "backend.tar", bucket: "images" },
+        ...{ endpoint: "http://127.0.0.1:9000", region: "us-east-1" },
+      },
+    ]);
+    assert.equal(
+      (inputs["environment"] as Record<string, string>)["IMAGE_BACKEND"],
+      "lab/backend:1",
+    );
+    assert.equal(run.result.observability?.urls.grafana, undefined);
+  });
+});

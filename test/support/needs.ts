@@ -74,6 +74,38 @@ const collector: Probe = () => {
     : `${file} does not run; \`scripts/setup --tests\` builds it`;
 };
 
+/** Where Compose V2 is: what set-up built, or what Docker's own folders have. */
+export function composePlugin(): string | undefined {
+  return [
+    path.join(cacheFolder(), "docker/cli-plugins"),
+    path.join(os.homedir(), ".docker/cli-plugins"),
+    "/usr/libexec/docker/cli-plugins",
+    "/usr/local/lib/docker/cli-plugins",
+  ]
+    .map((folder) => path.join(folder, "docker-compose"))
+    .find((file) => succeeds(file, ["version"]));
+}
+
+const compose: Probe = () =>
+  composePlugin() === undefined
+    ? "no Compose V2 runs; `scripts/setup --tests` builds it"
+    : undefined;
+
+/** The engine is started by the test; containers need what only root has. */
+const docker: Probe = () => {
+  const { compose, loki, tempo } = toolPaths(process.env);
+  for (const [file, ...args] of [
+    ["dockerd", "--version"],
+    ["docker", "--version"],
+    [compose, "version"],
+    [loki, "-version"],
+    [tempo, "-version"],
+  ] as const)
+    if (!succeeds(file, args))
+      return `\`${[file, ...args].join(" ")}\` does not succeed; \`scripts/setup --tests\` installs it`;
+  return asRoot();
+};
+
 const image: Probe = () =>
   filesIn(path.join(cacheFolder(), "images"), /\.qcow2$/).length > 0
     ? undefined
@@ -110,8 +142,14 @@ const probes = {
   curl: command("curl", "--version"),
   openssl: command("openssl", "version"),
   go: command("go", "version"),
+  dockerd: all(asRoot, command("dockerd", "--version"), command("docker", "--version")),
+  compose,
+  busybox: present("/bin/busybox"),
   pulumi,
   collector,
+  docker,
+  chromium: command("chromium", "--version"),
+  pip: command("python3", "-m", "pip", "--version"),
   image,
 } satisfies Record<string, Probe>;
 

@@ -14,6 +14,8 @@ export interface TestSshd {
   readonly knownHostsFile: string;
   /** The host key as in known_hosts: `ssh-ed25519 AAAA…`. */
   hostKey(): string;
+  /** `ssh://…`, with all that is needed to get in, the way into the namespace included. */
+  readonly hostUri: string;
   /** `qemu+ssh://user@127.0.0.1:port/system?keyfile=…&known_hosts=…`: this machine as a remote host. */
   readonly uri: string;
   /** Gives the server another host key without telling the clients. */
@@ -27,8 +29,12 @@ export interface TestSshd {
 /**
  * Starts sshd. Call `requireNeeds(this, ["root", "sshd"])` before.
  * @param environment what commands on the "remote" machine find in theirs
+ * @param namespace path of the network namespace to be in; by default ours
  */
-export async function startSshd(environment: Record<string, string> = {}): Promise<TestSshd> {
+export async function startSshd(
+  environment: Record<string, string> = {},
+  namespace?: string,
+): Promise<TestSshd> {
   const scratch = makeScratch("sshd");
   const { folder } = scratch;
   const port = await freePort();
@@ -63,7 +69,10 @@ export async function startSshd(environment: Record<string, string> = {}): Promi
   const log = (): string => fs.readFileSync(file("log"), "utf8");
   let pid: number | undefined;
   const start = async (): Promise<void> => {
-    const [command, args] = tied("/usr/sbin/sshd", ["-D", "-e", "-f", file("sshd_config")]);
+    const sshd = ["/usr/sbin/sshd", "-D", "-e", "-f", file("sshd_config")];
+    const inside = namespace === undefined ? [] : ["nsenter", `--net=${namespace}`];
+    const [program = "", ...words] = [...inside, ...sshd];
+    const [command, args] = tied(program, words);
     const output = fs.openSync(file("log"), "w");
     const server = spawn(command, args, { stdio: ["ignore", "ignore", output] });
     fs.closeSync(output);
@@ -82,12 +91,24 @@ export async function startSshd(environment: Record<string, string> = {}): Promi
     throw error;
   }
   const user = os.userInfo().username;
+  fs.writeFileSync(
+    file("ssh_config"),
+    [
+      "Host target",
+      `  HostName 127.0.0.1\n  Port ${String(port)}\n  User ${user}`,
+      `  IdentityFile ${file("id_ed25519")}\n  IdentitiesOnly yes`,
+      `  UserKnownHostsFile ${file("known_hosts")}`,
+      ...(namespace === undefined ? [] : [`  ProxyCommand nsenter --net=${namespace} nc %h %p`]),
+      "",
+    ].join("\n"),
+  );
   const query = new URLSearchParams({
     keyfile: file("id_ed25519"),
     known_hosts: file("known_hosts"),
   });
   return {
     ...{ port, user, identityFile: file("id_ed25519"), knownHostsFile: file("known_hosts") },
+    hostUri: `ssh://target?${new URLSearchParams({ config: file("ssh_config") }).toString()}`,
     uri: `qemu+ssh://${user}@127.0.0.1:${String(port)}/system?${query.toString()}`,
     ...{ hostKey, stop },
     rotateHostKey: async () => {

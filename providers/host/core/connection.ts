@@ -1,6 +1,6 @@
 import { GroundworkError } from "../../errors.ts";
 
-/** How commands reach the machine behind a libvirt URI. */
+/** How commands reach a machine. */
 export type HostConnection =
   | { kind: "local"; uri: string }
   | {
@@ -11,6 +11,8 @@ export type HostConnection =
       port?: number;
       identityFile?: string;
       knownHostsFile?: string;
+      /** A file for `ssh -F`, in which `hostname` is an entry. */
+      configFile?: string;
     };
 
 const example = "qemu:///system or qemu+ssh://root@hv1.example.org/system";
@@ -41,11 +43,19 @@ export function parseLibvirtUri(uri: string): HostConnection {
     return { kind: "local", uri };
   }
   if (transport !== "ssh") throw bad(`the transport "${transport}" is not unix or ssh`);
-  if (!/^[A-Za-z0-9][A-Za-z0-9.:_-]*$/.test(url.hostname.replace(/^\[|\]$/g, "")))
-    throw bad("it names no valid host");
   if (url.pathname !== "/system") throw bad("its path is not /system");
   for (const name of ["no_verify", "known_hosts_verify"])
     if (url.searchParams.has(name)) throw bad(`${name} would skip the check of the host key`);
+  return sshConnection(uri, url, bad);
+}
+
+function sshConnection(
+  uri: string,
+  url: URL,
+  bad: (seen: string) => GroundworkError,
+): Extract<HostConnection, { kind: "ssh" }> {
+  if (!/^[A-Za-z0-9][A-Za-z0-9.:_-]*$/.test(url.hostname.replace(/^\[|\]$/g, "")))
+    throw bad("it names no valid host");
   if (url.password !== "") throw bad("passwords are not supported, only keys");
   const user = url.username;
   if (user !== "" && !/^[A-Za-z_][A-Za-z0-9_.-]*$/.test(user))
@@ -63,6 +73,34 @@ export function parseLibvirtUri(uri: string): HostConnection {
   };
 }
 
+const hostExample = "ssh://deploy@192.168.122.250 or local:";
+
+/**
+ * Reads where a host is: `local:` is this machine, `ssh://[user@]host[:port]` is reached with OpenSSH.
+ * In the query, `keyfile` and `known_hosts` name files, and `config` one for `ssh -F` with an entry
+ * for the host. A libvirt URI is read as `parseLibvirtUri` does.
+ *
+ * @throws GroundworkError `bad-host-uri`, or as `parseLibvirtUri`.
+ */
+export function parseHostUri(uri: string): HostConnection {
+  if (uri.startsWith("qemu")) return parseLibvirtUri(uri);
+  if (uri === "local:") return { kind: "local", uri };
+  const bad = (seen: string): GroundworkError =>
+    new GroundworkError({
+      code: "bad-host-uri",
+      message: `Cannot use the host "${uri}": ${seen}.`,
+      next: `Write one like ${hostExample}.`,
+    });
+  const url = URL.canParse(uri) ? new URL(uri) : undefined;
+  if (url?.protocol !== "ssh:") throw bad("it is not an ssh:// URI");
+  if (url.pathname !== "" && url.pathname !== "/") throw bad("it has a path");
+  const queries = ["keyfile", "known_hosts", "config"];
+  const unknown = [...url.searchParams.keys()].find((name) => !queries.includes(name));
+  if (unknown !== undefined) throw bad(`"${unknown}" is none of ${queries.join(", ")}`);
+  const config = url.searchParams.get("config");
+  return { ...sshConnection(uri, url, bad), ...(config !== null && { configFile: config }) };
+}
+
 /** A path of which ssh expands nothing. */
 function literal(path: string): string {
   return path.replaceAll("%", "%%");
@@ -76,6 +114,7 @@ export function sshArguments(
   const option = (name: string, value: string): string[] => ["-o", `${name}=${value}`];
   const path = (value: string): string => `"${literal(value)}"`;
   return [
+    ...(connection.configFile === undefined ? [] : ["-F", connection.configFile]),
     ...option("BatchMode", "yes"),
     ...option("StrictHostKeyChecking", "yes"),
     ...option("ConnectTimeout", "10"),

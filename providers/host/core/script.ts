@@ -21,6 +21,19 @@ export const leashCommand = [
   'exit "$status"',
 ].join("\n");
 
+/**
+ * The command line for a script that reads data from its standard input, where they follow it. It has
+ * no leash: it sees its input end early, and has to notice that something is missing.
+ */
+export const feedCommand = [
+  "IFS= read -r size",
+  'script=$(head -c "$size")',
+  'bash /dev/fd/3 3<<<"$script"',
+  "status=$?",
+  '[ "$status" -ne 255 ] || status=254',
+  'exit "$status"',
+].join("\n");
+
 /** What goes to standard input: the length in bytes, then the script. */
 export function frameScript(script: string): string {
   return `${String(Buffer.byteLength(script))}\n${script}`;

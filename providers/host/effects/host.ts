@@ -1,8 +1,9 @@
+import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { GroundworkError, redact, tail } from "../../errors.ts";
-import { type HostConnection, parseLibvirtUri, sshArguments } from "../core/connection.ts";
+import { type HostConnection, parseHostUri, sshArguments } from "../core/connection.ts";
 import { sshError, sshFailed } from "../core/failure.ts";
-import { frameScript, leashCommand, quote } from "../core/script.ts";
+import { feedCommand, frameScript, leashCommand, quote } from "../core/script.ts";
 import { controlPathFor } from "./control-path.ts";
 
 /** What came of a script. */
@@ -23,6 +24,11 @@ export interface RunOptions {
   secrets?: readonly string[];
   /** Ends the script early, with all that it started. */
   signal?: AbortSignal;
+  /**
+   * Data for the script's standard input, which then is no leash: the script must notice an input that
+   * ends early, such as by a digest.
+   */
+  input?: Readable;
 }
 
 /** A machine on which bash scripts run: this one, or one reached over SSH. */
@@ -63,22 +69,25 @@ export async function endRunningScripts(): Promise<void> {
   await Promise.allSettled([...running].map(({ ended }) => ended));
 }
 
-function commandLine(connection: HostConnection): [string, string[]] {
-  if (connection.kind === "local") return ["bash", ["-c", leashCommand]];
+function commandLine(connection: HostConnection, command: string): [string, string[]] {
+  if (connection.kind === "local") return ["bash", ["-c", command]];
   const args = sshArguments(connection, controlPathFor(connection.uri));
-  return ["ssh", [...args, `bash -c ${quote(leashCommand)}`]];
+  return ["ssh", [...args, `bash -c ${quote(command)}`]];
 }
 
-/** Opens the host behind a libvirt URI. No connection is made before the first script. */
+/** Opens the host behind a URI (see `parseHostUri`). No connection is made before the first script. */
 export function openHost(uri: string): Host {
-  const connection = parseLibvirtUri(uri);
+  const connection = parseHostUri(uri);
   const name = connection.kind === "local" ? "this machine" : connection.hostname;
 
   async function tryRun(script: string, options: RunOptions): Promise<ScriptResult> {
     const seconds = options.timeoutSeconds ?? 60;
     const secrets = options.secrets ?? [];
     if (ending) throw new Error(`did not ${options.purpose}: this process is ending`);
-    const [file, args] = commandLine(connection);
+    const [file, args] = commandLine(
+      connection,
+      options.input === undefined ? leashCommand : feedCommand,
+    );
     options.signal?.throwIfAborted();
     const child = execa(file, args, {
       stdin: "pipe",
@@ -89,6 +98,10 @@ export function openHost(uri: string): Host {
     });
     child.stdin.on("error", () => undefined); // the exit code tells what went wrong
     child.stdin.write(frameScript(script));
+    if (options.input !== undefined) {
+      options.input.once("error", () => child.stdin.end());
+      options.input.pipe(child.stdin);
+    }
     const state = { timedOut: false };
     let killer: NodeJS.Timeout | undefined;
     const timer = setTimeout(() => {

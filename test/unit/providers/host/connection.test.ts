@@ -1,5 +1,9 @@
 import assert from "node:assert/strict";
-import { parseLibvirtUri, sshArguments } from "../../../../providers/host/core/connection.ts";
+import {
+  parseHostUri,
+  parseLibvirtUri,
+  sshArguments,
+} from "../../../../providers/host/core/connection.ts";
 
 describe("parseLibvirtUri", () => {
   for (const uri of [
@@ -74,5 +78,34 @@ describe("sshArguments", () => {
   it("shares connections only where it is given a control path", () => {
     assert.ok(words.includes('ControlPath="/run/c/abc"'));
     assert.ok(!sshArguments(connection).some((word) => word.startsWith("Control")));
+  });
+});
+
+describe("parseHostUri", () => {
+  it("reads this machine, a host with its files, and a libvirt URI", () => {
+    assert.deepEqual(parseHostUri("local:"), { kind: "local", uri: "local:" });
+    const uri = "ssh://deploy@192.168.122.250:2222?keyfile=/k&known_hosts=/h&config=/c";
+    assert.deepEqual(parseHostUri(uri), {
+      ...{ kind: "ssh", uri, hostname: "192.168.122.250", user: "deploy", port: 2222 },
+      ...{ identityFile: "/k", knownHostsFile: "/h", configFile: "/c" },
+    });
+    assert.equal(parseHostUri("qemu:///system").kind, "local");
+  });
+
+  for (const uri of [
+    ...["", "vm1", "https://vm1", "ssh://vm1/path", "ssh://vm1?StrictHostKeyChecking=no"],
+    ...["ssh://user:secret@vm1", "ssh://-oProxyCommand=x"],
+  ])
+    it(`refuses ${JSON.stringify(uri)}`, () => {
+      assert.throws(() => parseHostUri(uri), { code: "bad-host-uri" });
+    });
+
+  it("has ssh read the file that it names, and still check the host key", () => {
+    const connection = parseHostUri("ssh://vm1?config=/home/ssh/config");
+    assert.ok(connection.kind === "ssh");
+    const words = sshArguments(connection);
+    assert.deepEqual(words.slice(0, 2), ["-F", "/home/ssh/config"]);
+    assert.ok(words.includes("StrictHostKeyChecking=yes"));
+    assert.equal(words.at(-1), "vm1");
   });
 });

@@ -1,0 +1,166 @@
+import * as assert from "node:assert/strict";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { parse } from "yaml";
+import { imageNames, imageVariable } from "../../../../stacks/observability/images/index.ts";
+
+const project = path.resolve(import.meta.dirname, "../../../../stacks/observability");
+
+interface Service {
+  image?: string;
+  mem_limit?: string;
+  ports?: string[];
+  volumes?: string[];
+  build?: { args?: Record<string, string> } | string;
+  healthcheck?: { test: string[] };
+  user?: string;
+}
+
+interface Compose {
+  services: Record<string, Service>;
+  volumes?: Record<string, unknown>;
+}
+
+const read = (file: string): string => fs.readFileSync(path.join(project, file), "utf8");
+const compose = (file: string): Compose =>
+  parse(read(file), { merge: true, logLevel: "error" }) as Compose;
+const main = compose("compose.yaml");
+const services = Object.entries(main.services);
+
+describe("compose.yaml", () => {
+  it("fits into 4 GiB with 512 MiB to spare for the machine", () => {
+    const limits = services.map(([name, { mem_limit }]) => {
+      const mebibytes = /^(\d+)m$/.exec(mem_limit ?? "")?.[1];
+      assert.ok(mebibytes !== undefined, `${name} has no limit`);
+      return Number(mebibytes);
+    });
+    const total = limits.reduce((sum, each) => sum + each, 0);
+    assert.ok(total <= 4096 - 512, `${String(total)} MiB`);
+  });
+
+  it("publishes 80, 3000, 5000 and 9090, and nothing else", () => {
+    const ports = services.flatMap(([, { ports = [] }]) => ports);
+    const published = ports.map((port) => /:(?:\$\{HTTP_PORT:-)?(\d+)\}?:\d+$/.exec(port)?.[1]);
+    assert.deepEqual(published.sort(), ["3000", "5000", "80", "9090"]);
+  });
+
+  it("has a health check and a user that is not root for every service", () => {
+    for (const [name, { healthcheck, user }] of services) {
+      assert.ok(healthcheck !== undefined, name);
+      assert.match(user ?? "", /^[1-9]\d+:/, name);
+    }
+  });
+
+  it("keeps data in named volumes alone", () => {
+    const named = new Set(Object.keys(main.volumes ?? {}));
+    for (const [name, { volumes = [] }] of services)
+      for (const volume of volumes) {
+        const [source = "", , mode = ""] = volume.split(":");
+        const isNamed = !source.startsWith(".") && !source.startsWith("/");
+        assert.ok(isNamed ? named.has(source) : mode.startsWith("ro"), `${name}: ${volume}`);
+      }
+  });
+});
+
+describe("compose.build.yaml", () => {
+  it("names every image that can be made by its variable, and pulls none", () => {
+    const { services: made } = compose("compose.build.yaml");
+    for (const name of imageNames)
+      assert.equal(made[name]?.image, `\${${imageVariable(name)}:?}`, name);
+    assert.deepEqual(Object.keys(made).sort(), Object.keys(main.services).sort());
+  });
+});
+
+describe("compose.pull.yaml", () => {
+  it("pins every image by digest", () => {
+    const { services: pulled } = compose("compose.pull.yaml");
+    assert.deepEqual(Object.keys(pulled).sort(), Object.keys(main.services).sort());
+    for (const [name, { image = "", build }] of Object.entries(pulled)) {
+      const from = typeof build === "object" ? build.args?.["IMAGE"] : image;
+      const text =
+        typeof build === "string"
+          ? read(path.join(build, "Dockerfile"))
+              .match(/^FROM \S+/gm)
+              ?.at(-1)
+          : from;
+      assert.match(text ?? "", /@sha256:[0-9a-f]{64}$/, name);
+    }
+    for (const folder of ["backend", "frontend", "containers"])
+      for (const [from] of read(`${folder}/Dockerfile`).matchAll(/^FROM .*$/gm))
+        assert.match(from, /@sha256:[0-9a-f]{64}|\$\{IMAGE\}/, `${folder}: ${from}`);
+  });
+});
+
+describe("provisioning of Grafana", () => {
+  const known = {
+    prometheus: "prometheus",
+    loki: "loki",
+    tempo: "tempo",
+    alertmanager: "alertmanager",
+  };
+  const dashboards = fs.readdirSync(path.join(project, "grafana/dashboards"));
+
+  it("has data sources under fixed uids, of services that are there", () => {
+    const { datasources } = parse(read("grafana/provisioning/datasources/groundwork.yaml")) as {
+      datasources: { uid: string; type: string; url: string }[];
+    };
+    assert.deepEqual(Object.fromEntries(datasources.map(({ uid, type }) => [uid, type])), known);
+    for (const { url } of datasources) assert.ok(new URL(url).hostname in main.services, url);
+  });
+
+  it("leads from exemplars and records to traces, and from traces to records and metrics", () => {
+    const text = read("grafana/provisioning/datasources/groundwork.yaml");
+    const { datasources } = parse(text) as {
+      datasources: { uid: string; jsonData: Record<string, Record<string, unknown>> }[];
+    };
+    const link = (uid: string, name: string): string =>
+      JSON.stringify(datasources.find((each) => each.uid === uid)?.jsonData[name] ?? null);
+    assert.match(link("prometheus", "exemplarTraceIdDestinations"), /"datasourceUid":"tempo"/);
+    assert.match(link("loki", "derivedFields"), /"datasourceUid":"tempo"/);
+    assert.match(link("tempo", "tracesToLogsV2"), /"datasourceUid":"loki"/);
+    assert.match(link("tempo", "tracesToMetrics"), /"datasourceUid":"prometheus"/);
+    assert.match(link("tempo", "serviceMap"), /"datasourceUid":"prometheus"/);
+  });
+
+  for (const file of dashboards)
+    it(`draws ${file} within the grid, from known sources, each panel with a query`, () => {
+      const dashboard = JSON.parse(read(`grafana/dashboards/${file}`)) as {
+        uid: string;
+        panels: {
+          id: number;
+          type: string;
+          title: string;
+          gridPos: { x: number; y: number; w: number; h: number };
+          datasource: { uid: string };
+          targets: { refId: string; datasource: { uid: string; type: string } }[];
+        }[];
+      };
+      assert.equal(`${dashboard.uid}.json`, file);
+      const ids = dashboard.panels.map(({ id }) => id);
+      assert.equal(new Set(ids).size, ids.length);
+      const cells = new Set<string>();
+      for (const { title, gridPos, targets } of dashboard.panels) {
+        assert.ok(gridPos.x + gridPos.w <= 24, title);
+        for (let x = gridPos.x; x < gridPos.x + gridPos.w; x += 1)
+          for (let y = gridPos.y; y < gridPos.y + gridPos.h; y += 1) {
+            const cell = `${String(x)},${String(y)}`;
+            assert.ok(!cells.has(cell), `${title} lies on another panel`);
+            cells.add(cell);
+          }
+        assert.ok(targets.length > 0, title);
+        assert.equal(new Set(targets.map(({ refId }) => refId)).size, targets.length, title);
+        for (const { datasource } of targets)
+          assert.equal(known[datasource.uid as keyof typeof known], datasource.type, title);
+      }
+    });
+
+  it("has a page of docs for every runbook that an alert names", () => {
+    const docs = fs.readFileSync(path.join(project, "../../docs/observability.md"), "utf8");
+    const headings = [...docs.matchAll(/^#+ (.*)$/gm)].map(([, text = ""]) =>
+      text.toLowerCase().replaceAll(" ", "-"),
+    );
+    const named = [...read("prometheus/rules/alerts.yml").matchAll(/runbook: (\S+)#(\S+)/g)];
+    assert.ok(named.length > 5);
+    for (const [, , anchor = ""] of named) assert.ok(headings.includes(anchor), anchor);
+  });
+});

@@ -1,0 +1,3 @@
+module groundwork.dev/tools/healthcheck
+
+go 1.25.0
