@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status verify ssh down cache snapshot backup clone top provision-server
+.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -25,6 +25,9 @@ verify: ## Checks a machine: running, SSH, address, Docker, disk, network; says 
 
 ssh: ## A shell on a machine: make ssh M=vm1
 	@eval "$$(scripts/env "$(STACK)")" && exec ssh -F "$$GROUNDWORK_HOME/ssh/$(STACK)/config" "$(M)" $(ARGS)
+
+kubeconfig: ## For kubectl: eval "$(make -s kubeconfig)"; ARGS=--merge adds it to ~/.kube/config
+	@scripts/run kubeconfig --stack "$(STACK)" $(ARGS)
 
 down: ## Destroys the stack and all that `make up` started; nothing is left behind
 	@scripts/run down --stack "$(STACK)" $(ARGS)
@@ -56,9 +59,12 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e fuzz bench check format
+.PHONY: test unit component integration e2e k3s fuzz bench check format
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
+
+k3s: ## Clusters end to end on a stand-in for k3s, under emulation; not part of `make test`
+	@scripts/setup --k3s && scripts/run test $(ARGS) k3s
 
 unit component integration e2e: ## One kind of tests only
 	@scripts/run test $(ARGS) $@

@@ -5,9 +5,11 @@ import { checkConfig } from "./config/checks.ts";
 import { explain } from "./config/explain.ts";
 import { ConfigError, type Problem } from "./config/problem.ts";
 import { type ContainerImage, parseContainerImages } from "./config/observability.ts";
-import { type Config, configSchema } from "./config/schema.ts";
+import { planClusterNodes } from "./config/cluster-nodes.ts";
+import { type Config, configSchema, type MachineConfig } from "./config/schema.ts";
 
 export type * from "./config/schema.ts";
+export { type ClusterNode, planClusterNodes } from "./config/cluster-nodes.ts";
 export { ConfigError } from "./config/problem.ts";
 
 const prefix = "groundwork:";
@@ -30,6 +32,12 @@ export function parseConfig(raw: Record<string, unknown>): Config {
     : explain(parsed.error.issues, sections);
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems);
   return parsed.data;
+}
+
+/** All machines of a stack, the nodes of its clusters among them. */
+export function machinesOf({ machines, clusters }: Config): MachineConfig[] {
+  const nodes = clusters.flatMap((cluster) => planClusterNodes(cluster));
+  return [...machines, ...nodes.map(({ machine }) => machine)];
 }
 
 /** Every section holds a mapping or a list, which Pulumi hands over as JSON text. */

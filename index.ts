@@ -1,16 +1,20 @@
 import * as pulumi from "@pulumi/pulumi";
 import { Hypervisor } from "./components/hypervisor.ts";
+import { K3sCluster } from "./components/k3s-cluster.ts";
 import { Network } from "./components/network.ts";
 import { ObservabilityStack } from "./components/observability-stack.ts";
 import { planImage } from "./components/planning/image.ts";
 import { planHosts } from "./components/planning/network.ts";
 import { planSshCommand } from "./components/planning/ssh.ts";
-import { VirtualMachine } from "./components/virtual-machine.ts";
+import { VirtualMachine, type VirtualMachineArgs } from "./components/virtual-machine.ts";
 import {
   loadConfig,
   loadContainerImages,
   loadEnvironment,
+  type MachineConfig,
+  machinesOf,
   type ObservabilityConfig,
+  planClusterNodes,
 } from "./config.ts";
 import { ImageCache } from "./providers/image-cache/resource.ts";
 import { KeyPair } from "./providers/key-pair/resource.ts";
@@ -25,11 +29,13 @@ function required<T>(found: T | undefined, name: string): T {
   return found;
 }
 
+const allMachines = machinesOf(config);
+
 const loginKey = new KeyPair("login", { comment: `groundwork-${stack}` });
 
 const hypervisorByName = new Map(
   config.hypervisors.map(({ name, uri = libvirtUri, ...rest }) => {
-    const machines = config.machines.filter(({ hypervisor }) => hypervisor === name);
+    const machines = allMachines.filter(({ hypervisor }) => hypervisor === name);
     return [name, new Hypervisor(name, { ...rest, uri, machines, home })];
   }),
 );
@@ -45,15 +51,16 @@ for (const { name, uri = libvirtUri, cache } of config.hypervisors) {
 const networkByName = new Map(
   config.networks.map(({ name, hypervisor: host, ...rest }) => {
     const hypervisor = required(hypervisorByName.get(host), host);
-    const hosts = planHosts(name, config.machines);
+    const hosts = planHosts(name, allMachines);
     return [name, new Network(name, { ...rest, hypervisor, hosts })];
   }),
 );
 
-const created = config.machines.map((machine) => {
+/** A machine of the configuration with the things that it names. */
+function argumentsOf(machine: MachineConfig): VirtualMachineArgs {
   const image = planImage(config.objectStore, config.images, machine.rootVolume.image);
   const { user = config.ssh.user, authorizedKeys, ...cloudInit } = machine.cloudInit;
-  const vm = new VirtualMachine(machine.name, {
+  return {
     ...machine,
     hypervisor: required(hypervisorByName.get(machine.hypervisor), machine.hypervisor),
     rootVolume: {
@@ -76,9 +83,26 @@ const created = config.machines.map((machine) => {
       privateKey: loginKey.privateKey,
     },
     cloudInit,
-  });
-  return { name: machine.name, user, vm };
+  };
+}
+
+const single = config.machines.map((machine) => {
+  const args = argumentsOf(machine);
+  const vm = new VirtualMachine(machine.name, args);
+  return { name: machine.name, user: args.login.user, vm };
 });
+
+const clusterByName = new Map(
+  config.clusters.map((cluster) => {
+    const nodes = planClusterNodes(cluster).map(({ machine, role, labels, taints }) => ({
+      ...{ name: machine.name, role, labels, taints, machine: argumentsOf(machine) },
+    }));
+    const { objectStore } = config;
+    return [cluster.name, new K3sCluster(cluster.name, { ...cluster, objectStore, nodes })];
+  }),
+);
+
+const created = [...single, ...[...clusterByName.values()].flatMap(({ machines: own }) => own)];
 
 function observabilityStack({ machine, host, ...rest }: ObservabilityConfig): ObservabilityStack {
   const found = created.find(({ name }) => name === machine);
@@ -132,3 +156,16 @@ export const ssh = pulumi.secret({
     hypervisorUri: vm.hypervisorUri,
   })),
 });
+
+/** The clusters by name. */
+export const clusters = Object.fromEntries(
+  [...clusterByName].map(([name, { apiUrl, members, timings }]) => [
+    name,
+    { apiUrl, nodes: members, timings },
+  ]),
+);
+
+/** The kubeconfig of each cluster, by name. */
+export const kubeconfigs = pulumi.secret(
+  Object.fromEntries([...clusterByName].map(([name, { kubeconfig }]) => [name, kubeconfig])),
+);

@@ -83,7 +83,9 @@ export class Hypervisor extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: facts },
     );
-    this.provider = new libvirt.Provider(name, { uri: args.uri }, { parent: this });
+    // Not known where nobody answers, so that a preview goes on without a connection.
+    const uri = facts.accelerator.apply(() => args.uri);
+    this.provider = new libvirt.Provider(name, { uri }, { parent: this });
     this.pool = new libvirt.Pool(
       name,
       { name: this.placement.poolName, type: "dir", target: { path: this.placement.seeds } },

@@ -80,7 +80,7 @@ export class ObservabilityStack extends pulumi.ComponentResource {
         smokeArguments: ["--http-port", String(args.httpPort)],
         upTimeoutSeconds: args.upTimeoutSeconds,
         deleteData: args.deleteData,
-        triggers: machine === undefined ? [] : [machine.incarnation],
+        triggers: machine === undefined ? [] : [machine.identity],
       },
       { parent: this, ...(machine !== undefined && { dependsOn: machine }) },
     );

@@ -121,8 +121,8 @@ export class VirtualMachine extends pulumi.ComponentResource {
   readonly imageDigest: pulumi.Output<string | undefined>;
   /** The console's output on the hypervisor. */
   readonly serialLogPath: string;
-  /** Another value once the machine is another, or has another disk. Known once it is ready. */
-  readonly incarnation: pulumi.Output<string>;
+  /** Known once it was told to boot; another text for every machine that boots anew. */
+  readonly identity: pulumi.Output<string>;
 
   constructor(name: string, args: VirtualMachineArgs, opts?: pulumi.ComponentResourceOptions) {
     super("groundwork:index:VirtualMachine", name, {}, opts);
@@ -260,6 +260,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
       { ...onHost, deleteBeforeReplace: true, replaceOnChanges: ["disks"] },
     );
 
+    this.identity = pulumi
+      .all([domain.id, seedDisk.id, root.volumeUuid, root.contentId])
+      .apply((ids) => [...ids, args.vcpus, args.memoryMiB].join(" "));
+
     const ready = new MachineReady(
       name,
       {
@@ -275,10 +279,6 @@ export class VirtualMachine extends pulumi.ComponentResource {
       },
       { parent: this, dependsOn: domain },
     );
-
-    this.incarnation = pulumi
-      .all([domain.id, seedDisk.id, root.volumeUuid, ready.id])
-      .apply((ids) => ids.join(" "));
 
     this.registerOutputs({
       addresses: this.addresses,

@@ -1,51 +1,11 @@
-import {
-  contains,
-  gatewayOf,
-  inDhcpRange,
-  overlap,
-  renderAddress,
-  requireCidr,
-} from "../components/planning/addresses.ts";
-import { show } from "./explain.ts";
+import { contains, gatewayOf, overlap, requireCidr } from "../components/planning/addresses.ts";
+import { checkCluster } from "./cluster-checks.ts";
+import { planClusterNodes } from "./cluster-nodes.ts";
+import { duplicates, type Path, problem, unknownName } from "./check-parts.ts";
+import { checkMachine } from "./machine-checks.ts";
 import { checkObservability } from "./observability.ts";
 import type { Problem } from "./problem.ts";
 import type { Config, ImageConfig, MachineConfig, NetworkConfig } from "./schema.ts";
-
-type Path = readonly PropertyKey[];
-
-function problem(path: Path, seen: unknown, expected: string, example?: string): Problem {
-  return { path, seen: show(seen), expected, ...(example !== undefined && { example }) };
-}
-
-/** Reports every element whose key an earlier one has already. */
-function duplicates<T>(
-  elements: readonly T[],
-  keyOf: (element: T) => string,
-  pathOf: (element: T, index: number) => Path,
-  what: string,
-): Problem[] {
-  const seen = new Set<string>();
-  return elements.flatMap((element, index) => {
-    const key = keyOf(element);
-    if (seen.has(key))
-      return [problem(pathOf(element, index), key, `${what} that is used only once`)];
-    seen.add(key);
-    return [];
-  });
-}
-
-function unknownName(
-  path: Path,
-  name: string,
-  known: readonly { name: string }[],
-  what: string,
-): Problem[] {
-  if (known.some((each) => each.name === name)) return [];
-  const names = known.map((each) => each.name).join(", ");
-  return [
-    problem(path, name, names === "" ? `${what}, of which none is defined` : `${what}: ${names}`),
-  ];
-}
 
 function checkImage(image: ImageConfig, path: Path): Problem[] {
   const hasDigest = image.sha256 !== undefined || image.sha256SumsUrl !== undefined;
@@ -101,92 +61,25 @@ function checkNetwork(network: NetworkConfig, path: Path): Problem[] {
   return problems;
 }
 
-function checkAttachments(config: Config, machine: MachineConfig, path: Path): Problem[] {
-  return machine.networks.flatMap((attachment, index) => {
-    const here = [...path, "networks", index];
-    const network = config.networks.find((each) => each.name === attachment.network);
-    if (network === undefined)
-      return unknownName(
-        [...here, "network"],
-        attachment.network,
-        config.networks,
-        "a name from groundwork:networks",
-      );
-    const problems: Problem[] = [];
-    const refuse = (expected: string): void => {
-      problems.push(problem([...here, "address"], attachment.address, expected));
-    };
-    const known = config.hypervisors.some(({ name }) => name === machine.hypervisor);
-    if (known && network.hypervisor !== machine.hypervisor)
-      problems.push(
-        problem(
-          [...here, "network"],
-          network.name,
-          `a network on hypervisor ${machine.hypervisor}, and this one is on ${network.hypervisor}`,
-        ),
-      );
-    const subnet = requireCidr(network.cidr);
-    const managed = network.mode === "nat" || network.mode === "route";
-    if (!contains(subnet, attachment.address)) refuse(`an address in ${network.cidr}`);
-    else if (
-      attachment.address ===
-      (network.gateway ?? (network.mode === "bridge" ? undefined : gatewayOf(subnet)))
-    )
-      refuse("another address than the gateway's");
-    else if ([subnet.network, subnet.broadcast].map(renderAddress).includes(attachment.address))
-      refuse("an address between the network's own and its broadcast address");
-    else if (managed && network.dhcp && !attachment.dhcp && inDhcpRange(subnet, attachment.address))
-      refuse(
-        "an address in the lower half of the subnet, since DHCP hands out the upper half; or dhcp: true",
-      );
-    if (attachment.dhcp && managed && !network.dhcp)
-      problems.push(problem([...here, "dhcp"], true, `dhcp: true on network ${network.name}, too`));
-    return problems;
-  });
+/** A machine of its own or a node, and where the configuration says so. */
+interface PlacedMachine {
+  machine: MachineConfig;
+  path: Path;
 }
 
-function checkMachine(config: Config, machine: MachineConfig, path: Path): Problem[] {
-  const attachments = machine.networks;
+function placeMachines(config: Config): PlacedMachine[] {
   return [
-    ...unknownName(
-      [...path, "hypervisor"],
-      machine.hypervisor,
-      config.hypervisors,
-      "a name from groundwork:hypervisors",
-    ),
-    ...unknownName(
-      [...path, "rootVolume", "image"],
-      machine.rootVolume.image,
-      config.images,
-      "a name from groundwork:images",
-    ),
-    ...machine.volumes.flatMap(({ image }, index) =>
-      image === undefined
-        ? []
-        : unknownName(
-            [...path, "volumes", index, "image"],
-            image,
-            config.images,
-            "a name from groundwork:images",
-          ),
-    ),
-    ...checkAttachments(config, machine, path),
-    ...duplicates(
-      attachments,
-      (each) => each.network,
-      (_, index) => [...path, "networks", index, "network"],
-      "a network",
-    ),
+    ...config.machines.map((machine, index) => ({ machine, path: ["machines", index] })),
+    ...config.clusters.flatMap((cluster, index) => planClusterNodes(cluster, ["clusters", index])),
   ];
 }
 
-function checkVolumeNames(config: Config): Problem[] {
-  const volumes = config.machines.flatMap((machine, index) => {
+function checkVolumeNames(config: Config, machines: readonly PlacedMachine[]): Problem[] {
+  const volumes = machines.flatMap(({ machine, path }, index) => {
     // A machine named like an earlier one is a problem already.
-    if (config.machines.findIndex(({ name }) => name === machine.name) < index) return [];
+    if (machines.findIndex((each) => each.machine.name === machine.name) < index) return [];
     const group =
       config.hypervisors.find((each) => each.name === machine.hypervisor)?.volumeGroup ?? "";
-    const path = ["machines", index];
     return [
       {
         machine,
@@ -207,11 +100,11 @@ function checkVolumeNames(config: Config): Problem[] {
   return duplicates(volumes, key, (volume) => volume.path, "a volume");
 }
 
-function checkAddresses(config: Config): Problem[] {
-  const all = config.machines.flatMap((machine, index) =>
+function checkAddresses(machines: readonly PlacedMachine[]): Problem[] {
+  const all = machines.flatMap(({ machine, path }) =>
     machine.networks.map((attachment, at) => ({
       attachment,
-      path: ["machines", index, "networks", at],
+      path: path[0] === "clusters" ? path : [...path, "networks", at],
     })),
   );
   return [
@@ -252,7 +145,8 @@ function checkSubnets(config: Config): Problem[] {
 
 /** What a schema cannot say: that names refer to something, addresses fit, nothing is there twice. */
 export function checkConfig(config: Config): Problem[] {
-  const named = ["images", "hypervisors", "networks", "machines"] as const;
+  const named = ["images", "hypervisors", "networks", "clusters"] as const;
+  const machines = placeMachines(config);
   return [
     ...named.flatMap((section) =>
       duplicates<{ name: string }>(
@@ -283,11 +177,18 @@ export function checkConfig(config: Config): Problem[] {
       ...checkNetwork(network, ["networks", index]),
     ]),
     ...checkSubnets(config),
-    ...config.machines.flatMap((machine, index) =>
-      checkMachine(config, machine, ["machines", index]),
+    ...duplicates(
+      machines,
+      ({ machine }) => machine.name,
+      ({ path }) => [...path, "name"],
+      "a name",
     ),
-    ...checkVolumeNames(config),
-    ...checkAddresses(config),
+    ...machines.flatMap(({ machine, path }) => checkMachine(config, machine, path)),
+    ...checkVolumeNames(config, machines),
+    ...checkAddresses(machines),
+    ...config.clusters.flatMap((cluster, index) =>
+      checkCluster(config, cluster, ["clusters", index]),
+    ),
     ...checkObservability(config.observability, config.machines),
   ];
 }

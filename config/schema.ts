@@ -2,8 +2,10 @@ import { z } from "zod";
 import { parseCidr } from "../components/planning/addresses.ts";
 import { baseImageFormats } from "../providers/image-volume/core/base-image.ts";
 import { encodings } from "../providers/image-volume/core/transcode.ts";
+import { cluster } from "./cluster.ts";
 import { machine } from "./machine.ts";
 import { observability } from "./observability.ts";
+import { imageFiles } from "./image-files.ts";
 import {
   accelerator,
   address,
@@ -75,6 +77,7 @@ const image = z
       .strictObject({
         sizeGiB: sizeGiB("Virtual size of the image in GiB; volumes may be larger.", 2).default(2),
         packages: packages("Debian packages beyond the base system."),
+        files: imageFiles,
       })
       .optional()
       .meta({ description: "Build it from Debian packages.", examples: [{ sizeGiB: 2 }] }),
@@ -224,6 +227,7 @@ export const sections = {
   networks: list(network, "The networks."),
   machines: list(machine, "The machines."),
   observability: observability.optional(),
+  clusters: list(cluster, "The k3s clusters, on machines of their own."),
 };
 
 export const configSchema = z.strictObject(sections);
@@ -234,6 +238,8 @@ export type ImageConfig = Config["images"][number];
 export type HypervisorConfig = Config["hypervisors"][number];
 export type NetworkConfig = Config["networks"][number];
 export type MachineConfig = Config["machines"][number];
+export type ClusterConfig = Config["clusters"][number];
+export type PoolConfig = ClusterConfig["servers"][number];
 export type AttachmentConfig = MachineConfig["networks"][number];
 export type ObservabilityConfig = NonNullable<Config["observability"]>;
 export type CloudInitConfig = MachineConfig["cloudInit"];

@@ -11,10 +11,12 @@ const handlers: Record<HandlerName, () => Promise<Handler>> = {
   "compose-project": () => import("./compose-project/provider.ts"),
   "image-cache": () => import("./image-cache/provider.ts"),
   "image-volume": () => import("./image-volume/provider.ts"),
+  "k3s-cluster": () => import("./k3s-cluster/provider.ts"),
   "key-pair": () => import("./key-pair/provider.ts"),
   "host-facts": () => import("./host-facts/provider.ts"),
   "host-folder": () => import("./host-folder/provider.ts"),
   "machine-ready": () => import("./machine-ready/provider.ts"),
+  "random-token": () => import("./random-token/provider.ts"),
 };
 
 /** Runs one method of a handler, with the defaults and the manners described in handler.ts. */

@@ -6,10 +6,12 @@ export type HandlerName =
   | "compose-project"
   | "image-cache"
   | "image-volume"
+  | "k3s-cluster"
   | "key-pair"
   | "host-facts"
   | "host-folder"
-  | "machine-ready";
+  | "machine-ready"
+  | "random-token";
 
 /**
  * The provider that Pulumi serialises into state for every dynamic resource of this package.

@@ -9,6 +9,7 @@ import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
 import { lineSplitter } from "./lib/phases.ts";
 import { pulumiLines } from "./lib/pulumi-lines.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
+import { removeKubeFiles } from "./lib/kube-files.ts";
 import { removeHome } from "./lib/remove-home.ts";
 import { forgetStack, openStack, readStacks } from "./lib/stack.ts";
 
@@ -87,6 +88,7 @@ async function down(options: CommonOptions): Promise<void> {
     await removeStack(context, plan, report);
   });
   await removeSshFiles(context);
+  await removeKubeFiles(context.home, context.stack);
   const embedded = embeddedOptions(context);
   if (embedded !== undefined && plan.stopEmbedded)
     await progress.phase("Hypervisor and object store", () => stopEmbedded(embedded, report));

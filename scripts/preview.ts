@@ -23,6 +23,7 @@ function describeFirstUp({ config }: Context): string[] {
     `  images    ${list(config.images)}`,
     `  networks  ${list(config.networks)}`,
     `  machines  ${list(config.machines)}`,
+    `  clusters  ${list(config.clusters)}`,
   ];
 }
 

@@ -25,7 +25,9 @@ try {
 
 async function setUp(checkOnly: boolean): Promise<number> {
   const states = readToolStates(process.env);
-  const wanted = wantedTools(process.argv.includes("--tests"));
+  const wanted = wantedTools(
+    (["tests", "k3s"] as const).filter((kind) => process.argv.includes(`--${kind}`)),
+  );
   if (isReady(states, wanted)) {
     console.log(`Tools: all ${String(wanted.length)} are ready.`);
     return 0;

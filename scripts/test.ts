@@ -11,6 +11,8 @@ import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
 
 /** In the order in which they run: the fast ones first. */
 const kinds = ["unit", "component", "integration", "e2e"];
+/** Too slow for every run: only when it is asked for. */
+const slow = "k3s";
 
 /** One mocha. */
 interface Lane {
@@ -35,6 +37,7 @@ function planSteps(chosen: readonly string[]): Lane[][] {
       { title: "tests with guests", folder: "test/integration/guests" },
     ),
     lanes("e2e", { title: "end-to-end tests", folder: "test/e2e/**" }),
+    lanes(slow, { title: "tests of clusters", folder: "test/k3s" }),
   ];
 }
 
@@ -100,7 +103,7 @@ async function test(chosen: readonly string[], { grep }: { grep?: string }): Pro
 await runCommand(
   new Command("make test")
     .description("Runs the tests, and ends with one line of totals.")
-    .addArgument(new Argument("[kinds...]", "only these kinds of tests").choices(kinds))
+    .addArgument(new Argument("[kinds...]", "only these kinds of tests").choices([...kinds, slow]))
     .option("--grep <text>", "only tests whose title contains the text")
     .addHelpText(
       "after",

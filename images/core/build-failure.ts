@@ -12,6 +12,7 @@ interface Symptom {
 const again = "then run the same command again.";
 const unknownPackage =
   /Unable to locate package (\S+)|Package '?(\S+?)'? has no installation candidate/;
+const unusableFile = /^file \/\S+: (a link|the image has|.* was changed)/m;
 const unreachable =
   /Temporary failure resolving|Could not resolve|Could not connect|Failed to fetch|Connection (timed out|refused)/;
 
@@ -26,6 +27,12 @@ const symptoms: readonly Symptom[] = [
       return `the mirror has no package ${[...names].join(", ")}`;
     },
     next: "Correct build.packages of the image in the stack's configuration.",
+  },
+  {
+    shown: unusableFile,
+    code: "image-file-unusable",
+    say: (output) => lineWith(unusableFile, output),
+    next: "Correct build.files of the image in the stack's configuration.",
   },
   {
     shown: /Could not allocate (block|inode)|No free space in|Not enough space to build/,

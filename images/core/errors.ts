@@ -8,6 +8,7 @@ export type ImageCode =
   | "image-contradictory"
   | "image-digest-mismatch"
   | "image-download-failed"
+  | "image-file-unusable"
   | "image-missing"
   | "image-sums-unusable"
   | "image-tools-missing"

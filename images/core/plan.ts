@@ -2,13 +2,37 @@ import { createHash } from "node:crypto";
 import type { BaseImageFormat } from "../../providers/image-volume/core/base-image.ts";
 import { imageError } from "./errors.ts";
 
+/** A file that is put into a built image. */
+export interface ImageFile {
+  /** A file of this machine, or an http(s) URL, which needs `sha256`. */
+  source: string;
+  /** What it must be, 64 hexadecimal digits. */
+  sha256?: string | undefined;
+  /** Its absolute path in the image. */
+  path: string;
+  /** Its permissions in octal digits, such as `0755`; it belongs to root. */
+  mode: string;
+}
+
+/** A file whose content is on this machine and known. */
+export interface ResolvedFile {
+  /** Where it lies here. Its place does not decide the image, only its content. */
+  local: string;
+  sha256: string;
+  bytes: number;
+  path: string;
+  mode: string;
+}
+
 /** An image as the configuration describes it. With neither `build` nor `url` it must exist. */
 export interface ImageRequest {
   /** The object is `<name>.<format>`. */
   name: string;
   /** Default `qcow2`. */
   format?: BaseImageFormat | undefined;
-  build?: { sizeGiB: number; packages: readonly string[] } | undefined;
+  build?:
+    | { sizeGiB: number; packages: readonly string[]; files?: readonly ImageFile[] | undefined }
+    | undefined;
   /** Where the image is downloaded from; needs `sha256` or `sha256SumsUrl`. */
   url?: string | undefined;
   /** Of the image, 64 hexadecimal digits. */
@@ -19,7 +43,13 @@ export interface ImageRequest {
 
 /** What has to happen before the image is in the store. */
 export type ImagePlan =
-  | { kind: "build"; sizeGiB: number; packages: readonly string[]; sha256?: string }
+  | {
+      kind: "build";
+      sizeGiB: number;
+      packages: readonly string[];
+      files: readonly ImageFile[];
+      sha256?: string;
+    }
   | { kind: "fetch"; url: string; sha256?: string; sumsUrl?: string }
   | { kind: "existing"; sha256?: string };
 
@@ -36,7 +66,13 @@ export function planImage(image: ImageRequest): ImagePlan {
       next: "Keep the one that it shall come from.",
     });
   if (build !== undefined)
-    return { kind: "build", ...build, packages: [...new Set(build.packages)].sort(), ...pinned };
+    return {
+      kind: "build",
+      sizeGiB: build.sizeGiB,
+      packages: [...new Set(build.packages)].sort(),
+      files: build.files ?? [],
+      ...pinned,
+    };
   if (url === undefined) return { kind: "existing", ...pinned };
   if (image.sha256 === undefined && sha256SumsUrl === undefined)
     throw imageError(
@@ -62,16 +98,18 @@ export interface BuildInputs {
   sources: readonly string[];
   sizeGiB: number;
   packages: readonly string[];
+  files: readonly ResolvedFile[];
   /** SOURCE_DATE_EPOCH, where the environment sets it. */
   epoch?: number;
 }
 
 /** Identifies a built image: the same inputs, whatever their order, give the same 64 digits. */
 export function buildKey(inputs: BuildInputs): string {
-  const { recipeDigest, release, sources, sizeGiB, packages, epoch } = inputs;
+  const { recipeDigest, release, sources, sizeGiB, packages, files, epoch } = inputs;
   const canonical = [
     ...["groundwork-image-1", recipeDigest, release, sizeGiB, epoch ?? null],
     ...[[...new Set(sources)].sort(), [...new Set(packages)].sort()],
+    ...files.map(({ path, mode, sha256 }) => [path, mode, sha256]).sort(),
   ];
   return createHash("sha256").update(JSON.stringify(canonical)).digest("hex");
 }
@@ -116,11 +154,15 @@ export function renderSidecar(digest: string, fileName: string): string {
 export function bytesToBuild({
   sizeGiB,
   packages,
+  files,
 }: {
   sizeGiB: number;
   packages: readonly string[];
+  files: readonly Pick<ResolvedFile, "bytes">[];
 }): number {
   const gib = 2 ** 30;
   // Without further packages 1.6 GiB were measured; with them, at most all of the disk, thrice.
-  return packages.length === 0 ? 2 * gib : Math.min(3 * sizeGiB + 1, 12) * gib;
+  const system = packages.length === 0 ? 2 * gib : Math.min(3 * sizeGiB + 1, 12) * gib;
+  // In the root folder, in the file system made from it, and in the image.
+  return system + 3 * files.reduce((sum, { bytes }) => sum + bytes, 0);
 }

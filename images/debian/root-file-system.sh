@@ -29,6 +29,7 @@ make_root_file_system() {
   mkdir -p "$root/boot/grub"
   sed "s/@ROOT_UUID@/$(uuid root)/" "$here/grub.cfg" >"$root/boot/grub/grub.cfg"
   printf 'UUID=%s / ext4 rw,discard,errors=remount-ro,x-systemd.growfs 0 1\n' "$(uuid root)" >"$root/etc/fstab"
+  install_files
   # Files of packages keep their dates; what this build made has none of its own.
   find "$root" -newermt "@$(cat "$boot/started")" -print0 |
     xargs -0r touch --no-dereference --date="@$epoch"
@@ -36,6 +37,27 @@ make_root_file_system() {
   mke2fs -q -t ext4 -L root -U "$(uuid root)" -m 1 \
     -E "hash_seed=$(uuid hash),lazy_itable_init=0,lazy_journal_init=0" -d "$root" "$work/rootfs.img"
   fix_inode_times
+}
+
+# Puts the files of --file where they belong. A link in the image must not lead out of it, and what was
+# hashed when the image was decided upon must be what is copied.
+install_files() {
+  local file mode digest path source folder
+  for file in "${files[@]}"; do
+    IFS=: read -r mode digest path source <<<"$file"
+    folder=$(realpath -m "$root$(dirname "$path")")
+    case $folder/ in
+      "$root"/*) ;;
+      *) echo "file $path: a link in the image leads out of it" >&2 && return 1 ;;
+    esac
+    if [ -d "$root$path" ] || [ -L "$root$path" ]; then
+      echo "file $path: the image has a folder or a link of that name" >&2 && return 1
+    fi
+    mkdir -p "$folder"
+    install -m "$mode" "$source" "$folder/$(basename "$path")"
+    echo "$digest  $folder/$(basename "$path")" | sha256sum --check --status ||
+      { echo "file $path: $source was changed meanwhile" >&2 && return 1; }
+  done
 }
 
 # mke2fs copies times of access and change, which no tool can set, from the folder. It numbers the

@@ -5,15 +5,26 @@ import { quoteAll } from "../../providers/host/core/script.ts";
 import { openHost } from "../../providers/host/effects/host.ts";
 import { explainBuildFailure } from "../core/build-failure.ts";
 import { imageError } from "../core/errors.ts";
-import { type BuildInputs, buildKey, bytesToBuild, type LocalImage } from "../core/plan.ts";
+import {
+  type BuildInputs,
+  buildKey,
+  bytesToBuild,
+  type ImageFile,
+  type LocalImage,
+  type ResolvedFile,
+} from "../core/plan.ts";
 import { imageFolder, readEntry, requireRoom } from "./cache.ts";
+import { resolveFiles } from "./files.ts";
 import { digestRecipe, readDebianSource, recipeFolder, requireTools } from "./recipe.ts";
 
-/** Reads what, beside the configuration, decides the image. */
-export async function readBuildInputs(spec: {
+interface BuildSpec {
   sizeGiB: number;
   packages: readonly string[];
-}): Promise<BuildInputs> {
+  files: readonly ResolvedFile[];
+}
+
+/** Reads what, beside the configuration, decides the image. */
+export async function readBuildInputs(spec: BuildSpec): Promise<BuildInputs> {
   const epoch = Number(process.env["SOURCE_DATE_EPOCH"] ?? "");
   return {
     ...spec,
@@ -27,17 +38,19 @@ export async function readBuildInputs(spec: {
  * Builds a Debian image, unless the cache has one of the same inputs.
  *
  * @throws GroundworkError `image-tools-missing`, `disk-full`, `package-not-found`,
- *   `mirror-unreachable`, `image-too-small`, `image-build-failed`
+ *   `mirror-unreachable`, `image-too-small`, `image-build-failed`, `image-file-unusable`
  */
 export async function ensureBuilt(
   name: string,
-  spec: { sizeGiB: number; packages: readonly string[] },
+  request: { sizeGiB: number; packages: readonly string[]; files?: readonly ImageFile[] },
   cache: string,
   report: (line: string) => void,
 ): Promise<{ image: LocalImage; built: boolean }> {
+  const folder = imageFolder(cache);
+  const files = await resolveFiles(name, request.files ?? [], folder, report);
+  const spec = { ...request, files };
   const inputs = await readBuildInputs(spec);
   const key = buildKey(inputs);
-  const folder = imageFolder(cache);
   const present = await readEntry(folder, key);
   if (present !== undefined) return { image: present, built: false };
 
@@ -75,6 +88,10 @@ async function runBuilder(
     ...["--release", inputs.release, "--size-gib", String(inputs.sizeGiB)],
     ...inputs.packages.flatMap((each) => ["--package", each]),
     ...inputs.sources.flatMap((each) => ["--source", each]),
+    ...inputs.files.flatMap(({ mode, sha256, path: target, local }) => [
+      "--file",
+      [mode, sha256, target, local].join(":"),
+    ]),
     ...(inputs.epoch === undefined ? [] : ["--epoch", String(inputs.epoch)]),
   ];
   const started = performance.now();

@@ -7,6 +7,7 @@ import {
   sameValue,
   unknownValue,
 } from "../handler.ts";
+import { isUnreachable } from "../host/core/failure.ts";
 import {
   argsSchema,
   factNames,
@@ -20,22 +21,21 @@ import { readHost } from "./effects/read-host.ts";
 
 /**
  * Looks at the host while Pulumi checks the arguments, so that preview knows the facts. Facts once
- * found stay for as long as the arguments do.
+ * found stay for as long as the arguments do. Where nobody answers they are left open: a preview goes
+ * on, and an update fails when it looks once more.
  */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
   const { args, failures } = checkArgs(argsSchema, argsOf(news));
-  if (args === undefined)
-    return {
-      inputs: {
-        ...argsOf(news),
-        ...Object.fromEntries(factNames.map((name) => [name, unknownValue])),
-      },
-      failures,
-    };
+  if (args === undefined) return { inputs: withoutFacts(argsOf(news)), failures };
   const old = readState(olds);
   if (old !== undefined && sameValue(old.args, args))
     return { inputs: { ...args, ...old.facts }, failures };
-  const facts = await look(args);
+  const facts = await look(args).catch((error: unknown) => {
+    if (!isUnreachable(error)) throw error;
+    say(`${args.hypervisorUri}: what the host offers is not known. ${error.message}`);
+    return undefined;
+  });
+  if (facts === undefined) return { inputs: withoutFacts(args), failures };
   if (facts.acceleratorReason !== "")
     say(
       `${args.hypervisorUri}: guests are emulated, for KVM runs none: ${facts.acceleratorReason}`,
@@ -51,8 +51,27 @@ export function diff(
   return Promise.resolve({ changes: !sameValue(olds, news) });
 }
 
-export function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
-  return Promise.resolve({ id: String(inputs["hypervisorUri"]), outs: inputs });
+export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
+  return { id: String(inputs["hypervisorUri"]), outs: await completed(inputs) };
+}
+
+export async function update(
+  _id: string,
+  _olds: Properties,
+  news: Properties,
+): Promise<{ outs: Properties }> {
+  return { outs: await completed(news) };
+}
+
+/** The facts that `check` found, or else those of another look. */
+async function completed(inputs: Properties): Promise<Properties> {
+  if (readState(inputs) !== undefined) return inputs;
+  const args = argsSchema.parse(argsOf(inputs));
+  return { ...args, ...(await look(args)) };
+}
+
+function withoutFacts(args: Properties): Properties {
+  return { ...args, ...Object.fromEntries(factNames.map((name) => [name, unknownValue])) };
 }
 
 export async function read(

@@ -2,6 +2,7 @@ import { say } from "../telemetry/effects/log.ts";
 import type * as pulumi from "@pulumi/pulumi";
 import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
 import { parseLibvirtUri } from "../host/core/connection.ts";
+import { answers } from "../host/effects/host.ts";
 import { devicePath } from "../volume-group/core/commands.ts";
 import { argumentsSchema, type ImageVolumeArguments } from "./core/arguments.ts";
 import { plannedContentId } from "./core/content.ts";
@@ -50,8 +51,9 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     const content = plannedContentId(planned, observed);
     return { inputs: { ...inputs, plan, ...(content && { contentId: content }) }, failures };
   } catch (error) {
-    if (!hasCode(error, ...unreachable)) throw error;
-    say(`${args.volumeName}: the plan is unknown. ${error.message}`);
+    if (!(await isUnreachable(error, args.hypervisorUri))) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    say(`${args.volumeName}: the plan is unknown. ${reason}`);
     const plan: PlanSummary = {
       cache: args.image === undefined ? "none" : "unknown",
       ...(args.image?.sha256 !== undefined && { digest: args.image.sha256 }),
@@ -66,6 +68,12 @@ const unreachable = [
   ...["host-unreachable", "host-connection-lost", "command-timed-out"],
   "object-store-unreachable",
 ];
+
+/** Host and store are asked at once; who is not set up for either hears of the host. */
+async function isUnreachable(error: unknown, hypervisorUri: string): Promise<boolean> {
+  if (hasCode(error, ...unreachable)) return true;
+  return hasCode(error, "object-store-credentials") && !(await answers(hypervisorUri));
+}
 
 /** What becomes of each argument's change stands at `diffVolume`. */
 export function diff(

@@ -1,4 +1,4 @@
-import type { Config } from "../../config.ts";
+import { type Config, machinesOf } from "../../config.ts";
 import { parseLibvirtUri } from "../../providers/host/core/connection.ts";
 
 const gib = 1024 ** 3;
@@ -24,7 +24,7 @@ export function planDiskNeeds(config: Config): DiskNeeds {
   const local = new Set(
     config.hypervisors.filter(({ uri }) => isLocal(uri)).map(({ name }) => name),
   );
-  const machines = config.machines.filter(({ hypervisor }) => local.has(hypervisor));
+  const machines = machinesOf(config).filter(({ hypervisor }) => local.has(hypervisor));
   const volumes = machines.flatMap(({ rootVolume, volumes }) => [rootVolume, ...volumes]);
   const sum = (sizes: readonly { sizeGiB: number }[]): number =>
     sizes.reduce((total, { sizeGiB }) => total + sizeGiB * gib, 0);

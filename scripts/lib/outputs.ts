@@ -37,8 +37,18 @@ const sshSchema = z.object({
 /** What `ssh` needs to enter the machines: a secret. */
 export type SshOutput = z.infer<typeof sshSchema>;
 
+const clusterSchema = z.object({
+  apiUrl: z.string(),
+  nodes: z
+    .array(z.object({ name: z.string(), version: z.string(), ready: z.boolean() }))
+    .default([]),
+  timings: z.record(z.string(), z.number()).default({}),
+});
+
 const labSchema = z.object({
   machines: z.record(z.string(), machineSchema).default({}),
+  /** Missing in stacks that were last deployed before there were clusters. */
+  clusters: z.record(z.string(), clusterSchema).optional(),
   hypervisors: z.record(z.string(), hypervisorSchema).default({}),
   // Its password stays where it is: `pulumi stack output --show-secrets`.
   observability: z.object({ urls: z.record(z.string(), z.string()) }).optional(),
@@ -52,14 +62,21 @@ export type LabOutputs = z.infer<typeof labSchema>;
  *
  * @throws GroundworkError `unexpected-outputs`
  */
-export function parseOutputs(outputs: automation.OutputMap): { lab: LabOutputs; ssh?: SshOutput } {
-  const { ssh, ...values } = Object.fromEntries(
+export function parseOutputs(outputs: automation.OutputMap): {
+  lab: LabOutputs;
+  ssh?: SshOutput;
+  kubeconfigs?: Record<string, string>;
+} {
+  const { ssh, kubeconfigs, ...values } = Object.fromEntries(
     Object.entries(outputs).map(([name, { value }]) => [name, value as unknown]),
   );
-  const parsed = z.object({ lab: labSchema, ssh: sshSchema.optional() }).safeParse({
-    lab: values,
-    ssh,
-  });
+  const parsed = z
+    .object({
+      lab: labSchema,
+      ssh: sshSchema.optional(),
+      kubeconfigs: z.record(z.string(), z.string()).optional(),
+    })
+    .safeParse({ lab: values, ssh, kubeconfigs });
   if (!parsed.success)
     throw new GroundworkError({
       code: "unexpected-outputs",
@@ -67,6 +84,10 @@ export function parseOutputs(outputs: automation.OutputMap): { lab: LabOutputs; 
       next: "Run `make up`, which writes them anew.",
       cause: parsed.error,
     });
-  const { lab, ssh: login } = parsed.data;
-  return { lab, ...(login !== undefined && { ssh: login }) };
+  const { lab, ssh: login, kubeconfigs: texts } = parsed.data;
+  return {
+    lab,
+    ...(texts !== undefined && { kubeconfigs: texts }),
+    ...(login !== undefined && { ssh: login }),
+  };
 }

@@ -64,6 +64,9 @@ export async function downloadTool(
     case "healthcheck":
     case "loki":
     case "tempo":
+    case "k3s":
+    case "k3s-before":
+    case "k3s-airgap":
       throw new Error("tools for tests are always built");
   }
   const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];

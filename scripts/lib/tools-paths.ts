@@ -59,6 +59,9 @@ export function toolPaths(env: Environment): Readonly<Record<ToolName, string>> 
     healthcheck: path.join(cacheRoot(env), "bin", `healthcheck-${pins.healthcheck}`),
     collector: path.join(cacheRoot(env), "bin", `otelcol-lab-${pins.collector}`),
     minio: path.join(cacheRoot(env), "bin", `minio-${pins.minioSource}`),
+    k3s: path.join(cacheRoot(env), "bin", `k3s-${pins.k3s}`),
+    "k3s-before": path.join(cacheRoot(env), "bin", `k3s-${pins.k3sBefore}`),
+    "k3s-airgap": path.join(cacheRoot(env), "bin", `k3s-airgap-${pins.k3s}`),
   };
 }
 

@@ -14,6 +14,10 @@ export const pins = {
   /** The last release whose module can be built from the registry. */
   tempo: "1.5.0",
   healthcheck: "1.0.0",
+  /** What the stand-in for k3s says it is: the Kubernetes that tools/k3s pins, as k3s names its releases. */
+  k3s: "v1.34.3+k3s1",
+  /** The same sources under the name of the release before, from which tests upgrade. */
+  k3sBefore: "v1.34.2+k3s1",
   /** Lowest release of Go that the pinned modules build with. */
   go: "1.25",
 } as const;
@@ -31,6 +35,9 @@ export const toolNames = [
   "loki",
   "tempo",
   "healthcheck",
+  "k3s",
+  "k3s-before",
+  "k3s-airgap",
 ] as const;
 
 export type ToolName = (typeof toolNames)[number];
@@ -54,6 +61,9 @@ export type Recipe =
       readonly file: string;
     };
 
+/** The tests that need tools beyond a lab's: those of `make test`, and those of clusters. */
+export type TestTools = "tests" | "k3s";
+
 /** A tool, as the user reads about it, and how it is made. */
 export interface Tool {
   readonly title: string;
@@ -62,11 +72,27 @@ export interface Tool {
   readonly recipe: Recipe;
   /** How long making it takes on 2 cores with nothing cached, in seconds: measured. */
   readonly buildSeconds: number;
-  /** Only tests use it: set-up makes it when it is asked to, and always from its modules. */
-  readonly tests?: true;
+  /** Only tests of that kind use it: set-up makes it when it is asked to, and always from its modules. */
+  readonly only?: TestTools;
 }
 
 const strip = "-s -w";
+
+/** One build of the stand-in for k3s; another version is only another link. */
+function k3sTool(version: string, buildSeconds: number): Tool {
+  const [, major = "", minor = ""] = /^v(\d+)\.(\d+)/.exec(version) ?? [];
+  const values = { gitVersion: version, gitMajor: major, gitMinor: minor, gitTreeState: "clean" };
+  const set = Object.entries(values).map(
+    ([name, value]) => `-X k8s.io/component-base/version.${name}=${value}`,
+  );
+  return {
+    title: `stand-in for k3s ${version}`,
+    why: "is Kubernetes in tests",
+    recipe: { kind: "go", module: "k3s", package: ".", ldflags: [strip, ...set].join(" ") },
+    buildSeconds,
+    only: "k3s",
+  };
+}
 
 export const tools: Readonly<Record<ToolName, Tool>> = {
   pulumi: {
@@ -143,7 +169,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X main.version=${pins.collector}`,
     },
     buildSeconds: 150,
-    tests: true,
+    only: "tests",
   },
   compose: {
     title: `Docker Compose ${pins.compose}`,
@@ -155,7 +181,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X github.com/docker/compose/v2/internal.Version=v${pins.compose}`,
     },
     buildSeconds: 90,
-    tests: true,
+    only: "tests",
   },
   loki: {
     title: `Loki ${pins.loki}`,
@@ -167,7 +193,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X github.com/grafana/loki/v3/pkg/util/build.Version=${pins.loki}`,
     },
     buildSeconds: 300,
-    tests: true,
+    only: "tests",
   },
   tempo: {
     title: `Tempo ${pins.tempo}`,
@@ -180,13 +206,22 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -checklinkname=0 -X main.version=${pins.tempo}`,
     },
     buildSeconds: 100,
-    tests: true,
+    only: "tests",
   },
   healthcheck: {
     title: "health check",
     why: "asks a service in a container how it is",
     recipe: { kind: "go", module: "healthcheck", package: ".", ldflags: strip },
     buildSeconds: 5,
-    tests: true,
+    only: "tests",
+  },
+  k3s: k3sTool(pins.k3s, 260),
+  "k3s-before": k3sTool(pins.k3sBefore, 15),
+  "k3s-airgap": {
+    title: "container images for k3s",
+    why: "are what pods run in tests",
+    recipe: { kind: "go", module: "k3s", package: "./airgap", ldflags: strip },
+    buildSeconds: 5,
+    only: "k3s",
   },
 };

@@ -1,5 +1,5 @@
 import { GroundworkError } from "../../providers/errors.ts";
-import { pins, toolNames, tools } from "./tools-pins.ts";
+import { type TestTools, pins, toolNames, tools } from "./tools-pins.ts";
 import type { ToolName } from "./tools-pins.ts";
 
 /** Where tools come from: the vendors' own downloads, or the Go and npm registries alone. */
@@ -35,9 +35,12 @@ const bundled: ReadonlySet<ToolName> = new Set(["language-host", "dynamic-launch
 const installSeconds = 1;
 const downloadSeconds = 30;
 
-/** The tools that set-up sees to: those of a lab, and with `tests` those that only tests use. */
-export function wantedTools(tests: boolean): ToolName[] {
-  return toolNames.filter((tool) => tests || tools[tool].tests !== true);
+/** The tools that set-up sees to: those of a lab, and those that only the given kinds of tests use. */
+export function wantedTools(kinds: readonly TestTools[]): ToolName[] {
+  return toolNames.filter((tool) => {
+    const { only } = tools[tool];
+    return only === undefined || kinds.includes(only);
+  });
 }
 
 /** True when nothing has to be done, so that nothing has to be probed either. */
@@ -60,7 +63,7 @@ function planTool(tool: ToolName, facts: ToolFacts): ToolStep {
   const state = facts.states[tool];
   if (isKept(state)) return { tool, action: "keep", seconds: 0 };
   const withCli = bundled.has(tool) && isKept(facts.states.pulumi);
-  if (facts.source === "vendor" && !withCli && tools[tool].tests !== true)
+  if (facts.source === "vendor" && !withCli && tools[tool].only === undefined)
     return planDownload(tool);
   return state.cached
     ? { tool, action: "install", seconds: installSeconds }

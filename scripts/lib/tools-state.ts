@@ -29,11 +29,18 @@ export function toolKey(tool: ToolName, sources: string = toolSources): string {
   const files =
     recipe.kind === "script"
       ? fs.readdirSync(folder).filter((name) => name.endsWith(".ts"))
-      : fs.readdirSync(folder).filter((name) => /^go\.(mod|sum)$|\.go$/.test(name));
+      : goSources(folder);
   for (const name of files.sort())
     hash.update(`\0${name}\0`).update(fs.readFileSync(path.join(folder, name)));
   if (recipe.kind === "script") hash.update(compilerVersion());
   return hash.digest("hex").slice(0, 16);
+}
+
+/** What a Go tool is compiled from, in all folders of its module; its own tests are no part of it. */
+function goSources(folder: string): string[] {
+  return fs
+    .readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .filter((name) => /(^|\/)go\.(mod|sum)$|\.go$/.test(name) && !name.endsWith("_test.go"));
 }
 
 /** The cache entry of a tool made from the present sources; it exists only once it is complete. */

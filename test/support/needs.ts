@@ -106,6 +106,13 @@ const docker: Probe = () => {
   return asRoot();
 };
 
+const k3s: Probe = () => {
+  const { k3s: file, "k3s-before": before, "k3s-airgap": airgap } = toolPaths(process.env);
+  if (!succeeds(file, ["--version"]) || !succeeds(before, ["--version"]) || !fs.existsSync(airgap))
+    return `${file} does not run; \`scripts/setup --k3s\` builds it`;
+  return undefined;
+};
+
 const image: Probe = () =>
   filesIn(path.join(cacheFolder(), "images"), /\.qcow2$/).length > 0
     ? undefined
@@ -150,6 +157,7 @@ const probes = {
   docker,
   chromium: command("chromium", "--version"),
   pip: command("python3", "-m", "pip", "--version"),
+  k3s,
   image,
 } satisfies Record<string, Probe>;
 

@@ -4,6 +4,14 @@ import type { HostConnection } from "./connection.ts";
 /** The exit code that stands for a failure of SSH itself; a script's own 255 arrives as 254. */
 export const sshFailed = 255;
 
+/** Whether nobody answered, so that nothing is known; an answer that is an error is something else. */
+export function isUnreachable(error: unknown): error is GroundworkError {
+  return (
+    error instanceof GroundworkError &&
+    ["host-unreachable", "host-connection-lost", "command-timed-out"].includes(error.code)
+  );
+}
+
 const lost =
   /connection (to .* )?closed|connection reset|broken pipe|not responding|client_loop|disconnected/i;
 

@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 import { execa } from "execa";
 import { GroundworkError, redact, tail } from "../../errors.ts";
 import { type HostConnection, parseHostUri, sshArguments } from "../core/connection.ts";
-import { sshError, sshFailed } from "../core/failure.ts";
+import { isUnreachable, sshError, sshFailed } from "../core/failure.ts";
 import { feedCommand, frameScript, leashCommand, quote } from "../core/script.ts";
 import { controlPathFor } from "./control-path.ts";
 
@@ -79,15 +79,63 @@ function commandLine(connection: HostConnection, command: string): [string, stri
 export function openHost(uri: string): Host {
   const connection = parseHostUri(uri);
   const name = connection.kind === "local" ? "this machine" : connection.hostname;
+  const failure =
+    connection.kind === "local"
+      ? undefined
+      : (purpose: string, stderr: string) => sshError(connection, purpose, stderr);
+  return {
+    name,
+    connection,
+    ...createRunner(name, (command) => commandLine(connection, command), failure),
+  };
+}
 
+/** Whether anybody answers behind a libvirt URI; other failures are an answer. */
+export async function answers(uri: string): Promise<boolean> {
+  try {
+    await openHost(uri).tryRun("true", { purpose: "see whether it answers" });
+    return true;
+  } catch (error) {
+    return !isUnreachable(error);
+  }
+}
+
+/** A machine of a stack as `ssh -F <configFile> <name>` reaches it; scripts run there as root. */
+export interface GuestTarget {
+  name: string;
+  /** The file that `ensureSshEntry` wrote, with the machine in it. */
+  configFile: string;
+}
+
+/** What runs scripts on a machine of a stack, with the manners of a Host. */
+export type Guest = Pick<Host, "name" | "tryRun" | "run">;
+
+/**
+ * Opens a machine of a stack. Every script has a connection of its own: a shared one would outlive a
+ * machine that is made anew.
+ */
+export function openGuest({ name, configFile }: GuestTarget): Guest {
+  const options = ["BatchMode=yes", "ConnectTimeout=10", "ServerAliveInterval=10"];
+  const words = ["-F", configFile, "-T", ...options.flatMap((option) => ["-o", option])];
+  const inside = (command: string): string => `sudo -n bash -c ${quote(command)}`;
+  const failure = (purpose: string, stderr: string): GroundworkError =>
+    sshError({ kind: "ssh", uri: "", hostname: name }, purpose, stderr);
+  return {
+    name,
+    ...createRunner(name, (command) => ["ssh", [...words, "--", name, inside(command)]], failure),
+  };
+}
+
+function createRunner(
+  name: string,
+  commandOf: (command: string) => [string, string[]],
+  failure: ((purpose: string, stderr: string) => GroundworkError) | undefined,
+): Pick<Host, "tryRun" | "run"> {
   async function tryRun(script: string, options: RunOptions): Promise<ScriptResult> {
     const seconds = options.timeoutSeconds ?? 60;
     const secrets = options.secrets ?? [];
     if (ending) throw new Error(`did not ${options.purpose}: this process is ending`);
-    const [file, args] = commandLine(
-      connection,
-      options.input === undefined ? leashCommand : feedCommand,
-    );
+    const [file, args] = commandOf(options.input === undefined ? leashCommand : feedCommand);
     options.signal?.throwIfAborted();
     const child = execa(file, args, {
       stdin: "pipe",
@@ -134,8 +182,8 @@ export function openHost(uri: string): Host {
         message: `Could not ${options.purpose} on ${name} within ${String(seconds)} s.`,
         next: "See what keeps the host busy, then run the same command again.",
       });
-    if (connection.kind === "ssh" && result.exitCode === sshFailed)
-      throw sshError(connection, options.purpose, redact(result.stderr, secrets));
+    if (failure !== undefined && result.exitCode === sshFailed)
+      throw failure(options.purpose, redact(result.stderr, secrets));
     return {
       exitCode: result.exitCode ?? (result.isTerminated ? 143 : 127),
       stdout: result.stdout,
@@ -156,5 +204,5 @@ export function openHost(uri: string): Host {
     });
   }
 
-  return { name, connection, tryRun, run };
+  return { tryRun, run };
 }

@@ -280,6 +280,53 @@ describe("parseConfig", () => {
       /images\[1\]: either build or url/,
     ],
     [
+      "a file that climbs in the image",
+      withImage({ build: { files: [{ source: "a", path: "/opt/../etc/a" }] } }),
+      /files\[0\]\.path: an absolute path/,
+    ],
+    [
+      "a file without a full path",
+      withImage({ build: { files: [{ source: "a", path: "opt/a" }] } }),
+      /files\[0\]\.path: an absolute path/,
+    ],
+    [
+      "a file where the disk is not",
+      withImage({ build: { files: [{ source: "a", path: "/run/a" }] } }),
+      /files\[0\]\.path: a path that is not below/,
+    ],
+    [
+      "a file that is a folder",
+      withImage({ build: { files: [{ source: "a", path: "/opt/" }] } }),
+      /files\[0\]\.path: an absolute path/,
+    ],
+    [
+      "a file whose mode gives its reader root",
+      withImage({ build: { files: [{ source: "a", path: "/opt/a", mode: "4755" }] } }),
+      /files\[0\]\.mode: four octal digits/,
+    ],
+    [
+      "a file from a URL without checksum",
+      withImage({ build: { files: [{ source: "https://x.example/a", path: "/opt/a" }] } }),
+      /files\[0\]: sha256 beside/,
+    ],
+    [
+      "a file whose source has a line break",
+      withImage({ build: { files: [{ source: "a\nb", path: "/opt/a" }] } }),
+      /files\[0\]\.source/,
+    ],
+    [
+      "two files of one path",
+      withImage({
+        build: {
+          files: [
+            { source: "a", path: "/opt/a" },
+            { source: "b", path: "/opt/a" },
+          ],
+        },
+      }),
+      /files: each path once/,
+    ],
+    [
       "a list of checksums without a URL",
       withImage({ sha256SumsUrl: "https://x.example/SUMS" }),
       /sha256SumsUrl: a url beside it/,

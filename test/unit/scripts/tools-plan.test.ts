@@ -23,8 +23,8 @@ function states(
   return Object.fromEntries(entries) as Record<ToolName, ToolState>;
 }
 
-const ofLab = wantedTools(false);
-const all = wantedTools(true);
+const ofLab = wantedTools([]);
+const all = wantedTools(["tests", "k3s"]);
 
 function actions(facts: ToolFacts, wanted = ofLab): Record<string, string> {
   return Object.fromEntries(planTools(facts, wanted).map(({ tool, action }) => [tool, action]));

@@ -25,6 +25,12 @@ describe("explainBuildFailure", () => {
       /sizeGiB/,
     ],
     [
+      "names a file that does not go where it is to go",
+      "phase: root file system\nfile /bin: the image has a folder or a link of that name\n",
+      "image-file-unusable",
+      /file \/bin: the image has a folder.*build\.files/,
+    ],
+    [
       "tells a mirror that does not answer",
       "E: Failed to fetch http://mirror.example.org/x  Temporary failure resolving 'mirror.example.org'\n",
       "mirror-unreachable",

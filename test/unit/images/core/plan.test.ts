@@ -21,6 +21,7 @@ describe("planImage", () => {
       kind: "build",
       sizeGiB: 3,
       packages: ["curl", "zsh"],
+      files: [],
     });
   });
 
@@ -63,12 +64,14 @@ describe("planImage", () => {
 });
 
 describe("buildKey", () => {
+  const file = { local: "/a", sha256: digest, bytes: 1, path: "/opt/a", mode: "0644" };
   const inputs: BuildInputs = {
     recipeDigest: digest,
     release: "bookworm",
     sources: ["deb http://a.example/ bookworm main", "deb http://b.example/ bookworm main"],
     sizeGiB: 2,
     packages: ["curl", "zsh"],
+    files: [file],
   };
 
   it("does not depend on order or repetition", () => {
@@ -87,6 +90,11 @@ describe("buildKey", () => {
     );
   });
 
+  it("does not depend on where a file's content was found", () => {
+    const files = [{ ...file, local: "/elsewhere" }];
+    assert.equal(buildKey({ ...inputs, files }), buildKey(inputs));
+  });
+
   it("changes with every input", () => {
     const changes: Partial<BuildInputs>[] = [
       { recipeDigest: other },
@@ -99,6 +107,11 @@ describe("buildKey", () => {
       { packages: inputs.sources, sources: inputs.packages },
       { epoch: 0 },
       { epoch: 1 },
+      { files: [] },
+      { files: [file, { ...file, path: "/opt/b" }] },
+      { files: [{ ...file, sha256: other }] },
+      { files: [{ ...file, path: "/opt/b" }] },
+      { files: [{ ...file, mode: "0755" }] },
     ];
     const keys = [{}, ...changes].map((change) => buildKey({ ...inputs, ...change }));
     assert.equal(new Set(keys).size, keys.length);
@@ -166,8 +179,14 @@ describe("renderSidecar", () => {
 
 describe("bytesToBuild", () => {
   it("asks for no more with no packages than with some", () => {
-    const plain = bytesToBuild({ sizeGiB: 2, packages: [] });
+    const plain = bytesToBuild({ sizeGiB: 2, packages: [], files: [] });
     assert.ok(plain >= 1.6 * 2 ** 30);
-    assert.ok(plain <= bytesToBuild({ sizeGiB: 2, packages: ["docker.io"] }));
+    assert.ok(plain <= bytesToBuild({ sizeGiB: 2, packages: ["docker.io"], files: [] }));
+  });
+
+  it("counts the files", () => {
+    const needed = (files: { bytes: number }[]): number =>
+      bytesToBuild({ sizeGiB: 2, packages: [], files });
+    assert.equal(needed([{ bytes: 2 ** 20 }, { bytes: 1 }]) - needed([]), 3 * (2 ** 20 + 1));
   });
 });

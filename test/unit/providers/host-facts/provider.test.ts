@@ -43,6 +43,14 @@ describe("HostFacts", () => {
     for (const name of factNames) assert.equal(inputs[name], unknownValue);
   });
 
+  it("leaves them open where nobody answers, and fails when they are needed", async () => {
+    const nowhere = { ...args, hypervisorUri: "qemu+ssh://root@host.invalid/system" };
+    const { inputs, failures } = await hostFacts.check({}, nowhere);
+    assert.deepEqual(failures, []);
+    for (const name of factNames) assert.equal(inputs[name], unknownValue);
+    await assert.rejects(hostFacts.create(nowhere), { code: "host-unreachable" });
+  });
+
   it("refuses an accelerator that it does not know", async () => {
     const { failures } = await hostFacts.check({}, { ...args, requestedAccelerator: "hvf" });
     assert.match(failures[0]?.reason ?? "", /^requestedAccelerator: .*"kvm"/);

@@ -1,0 +1,155 @@
+import * as pulumi from "@pulumi/pulumi";
+import { stringify } from "yaml";
+import {
+  networkWaitPath,
+  networkWaitSeconds,
+  renderNetworkWait,
+} from "../providers/k3s-cluster/core/network-wait.ts";
+import { K3sRollout, type RolloutNode } from "../providers/k3s-cluster/resource.ts";
+import { RandomToken } from "../providers/random-token/resource.ts";
+import {
+  type ArtifactWish,
+  chooseDatastore,
+  type K3sWish,
+  planArtifact,
+  planK3sConfig,
+  renderAuditPolicy,
+} from "./planning/k3s.ts";
+import { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine.ts";
+
+export interface ClusterNodeArgs {
+  /** Name of node and machine. Another name is another node. */
+  name: string;
+  /** A server runs the API and pods; an agent runs pods. */
+  role: "server" | "agent";
+  /** Set at once, and kept so. */
+  labels: Record<string, string>;
+  /** Set at once; one that is left out later stays until it is removed by hand. */
+  taints: readonly string[];
+  /** The machine, made by this component. */
+  machine: VirtualMachineArgs;
+}
+
+export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
+  /** Servers first; one of them, or an odd number. New nodes join, others are drained and removed. */
+  nodes: readonly ClusterNodeArgs[];
+  /** Where the binary comes from, and its digest. */
+  binary: ArtifactWish;
+  /** Default: nodes pull k3s's own images. */
+  airgapImages?: ArtifactWish | undefined;
+  /** For what comes from the object store. */
+  objectStore: { endpoint: string; region: string; bucket: string };
+  /** registries.yaml. A secret. */
+  registries?: Record<string, unknown> | undefined;
+  /** How nodes are upgraded and removed. */
+  upgrade: { maxUnavailable: number; drainTimeoutSeconds: number };
+  /** How long nodes may take to be Ready once their machines are started, in seconds. */
+  readyTimeoutSeconds: number;
+}
+
+/**
+ * A k3s cluster on machines of its own.
+ *
+ * It is there once its API is ready and every node is, with the pinned version and its labels. Tokens
+ * are drawn once and belong to the stack; nothing of them is in user-data.
+ */
+export class K3sCluster extends pulumi.ComponentResource {
+  /** The nodes' machines, in order. */
+  readonly machines: { name: string; user: string; vm: VirtualMachine }[];
+  /** For kubectl; cluster, user and context are called after the cluster. A secret. */
+  readonly kubeconfig: pulumi.Output<string>;
+  /** Where the API is reached. */
+  readonly apiUrl: string;
+  /** The nodes as the API listed them in the end. */
+  readonly members: pulumi.Output<{ name: string; version: string; ready: boolean }[]>;
+  /** When each phase of the last run was over, in seconds. */
+  readonly timings: pulumi.Output<Record<string, number>>;
+
+  constructor(name: string, args: K3sClusterArgs, opts?: pulumi.ComponentResourceOptions) {
+    super("groundwork:index:K3sCluster", name, {}, opts);
+    const below = { parent: this };
+    const servers = args.nodes.filter(({ role }) => role === "server");
+    const datastore = chooseDatastore(args, servers.length);
+    const apiAddress = args.apiAddress ?? servers[0]?.machine.networks[0]?.address ?? "";
+    this.apiUrl = `https://${apiAddress}:6443`;
+
+    const token = (kind: string): pulumi.Output<string> =>
+      new RandomToken(`${name}-${kind}`, { purpose: `${kind} of ${name}`, generation: 0 }, below)
+        .value;
+    this.machines = args.nodes.map(({ name: node, machine }) => ({
+      name: node,
+      user: machine.login.user,
+      vm: new VirtualMachine(node, withNetworkWait(machine), below),
+    }));
+
+    const nodes = args.nodes.map((node, index): RolloutNode => {
+      const vm = this.machines[index]?.vm;
+      const { labels, taints, machine } = node;
+      const address = machine.networks[0]?.address ?? "";
+      const config = { name: node.name, role: node.role, address, labels, taints };
+      return {
+        ...{ ...config, taints: [...taints], user: machine.login.user },
+        hasRoute: hasRoute(machine),
+        hypervisorUri: machine.hypervisor.uri,
+        hostPublicKey: vm?.hostPublicKey ?? "",
+        machine: vm?.identity ?? "",
+        config: planK3sConfig({ ...args, name }, config, datastore),
+      };
+    });
+    const file = (file: string, path: string) => ({ version: args.version, name: file, path });
+    const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
+    const rollout = new K3sRollout(
+      name,
+      {
+        cluster: name,
+        version: args.version,
+        datastore,
+        waitForReady: args.cni !== "none",
+        coreDns: args.cni !== "none" && !args.disable.includes("coredns"),
+        binary: planArtifact(args.binary, args.objectStore, file("k3s", "/usr/local/bin/k3s")),
+        ...(args.airgapImages !== undefined && {
+          airgapImages: planArtifact(
+            args.airgapImages,
+            args.objectStore,
+            file("k3s-airgap-images.tar.zst", "/usr/local/share/k3s/k3s-airgap-images.tar.zst"),
+          ),
+        }),
+        nodes,
+        apiAddress,
+        ...(args.registries !== undefined && { registries: stringify(args.registries) }),
+        ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+        ...{ privateKey, token: token("server-token"), agentToken: token("agent-token") },
+        ...args.upgrade,
+        timeoutSeconds: args.readyTimeoutSeconds,
+      },
+      below,
+    );
+    this.kubeconfig = pulumi.secret(rollout.kubeconfig);
+    this.members = rollout.members;
+    this.timings = rollout.timings;
+    this.registerOutputs({ apiUrl: this.apiUrl, members: this.members, timings: this.timings });
+  }
+}
+
+function hasRoute({ networks }: VirtualMachineArgs): boolean {
+  return networks[0]?.network.plan.gateway !== undefined;
+}
+
+/**
+ * At first boot the machine says on its console how its network came up. Nothing else of k3s is in
+ * the seed: whatever changes there makes the domain anew.
+ */
+function withNetworkWait(machine: VirtualMachineArgs): VirtualMachineArgs {
+  const { files, commands } = machine.cloudInit;
+  const address = machine.networks[0]?.address ?? "";
+  const route = hasRoute(machine) ? "yes" : "no";
+  const wait = { path: networkWaitPath, content: renderNetworkWait() };
+  return {
+    ...machine,
+    cloudInit: {
+      ...machine.cloudInit,
+      files: [{ ...wait, permissions: "0755", owner: "root:root" }, ...files],
+      commands: [[networkWaitPath, address, String(networkWaitSeconds), route], ...commands],
+    },
+  };
+}

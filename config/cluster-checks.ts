@@ -1,0 +1,145 @@
+import { contains, overlap, requireCidr } from "../components/planning/addresses.ts";
+import { duplicates, type Path, problem } from "./check-parts.ts";
+import { planClusterNodes } from "./cluster-nodes.ts";
+import type { Problem } from "./problem.ts";
+import type { ClusterConfig, Config, PoolConfig } from "./schema.ts";
+
+function checkPool(pool: PoolConfig, path: Path): Problem[] {
+  const { nodes, count, firstAddress, labels } = pool;
+  const problems: Problem[] = [];
+  if (nodes.length > 0 && (count !== undefined || firstAddress !== undefined))
+    problems.push(
+      problem([...path, "nodes"], nodes, "either nodes or count with firstAddress, not both"),
+    );
+  if (nodes.length === 0 && count === undefined)
+    problems.push({
+      path: [...path, "count"],
+      expected: "a count, or nodes by name",
+      example: "2",
+    });
+  if (count !== undefined && firstAddress === undefined)
+    problems.push({
+      path: [...path, "firstAddress"],
+      expected: "the address of the first node, since they are counted",
+      example: "192.168.150.20",
+    });
+  // kubelet does not start with a label that it may not give itself.
+  const own = /(^|\.)(kubelet|node)\.kubernetes\.io\//;
+  const topology = /^topology\.kubernetes\.io\/(region|zone)$/;
+  for (const name of Object.keys(labels))
+    if (/(^|\.)(kubernetes|k8s)\.io\//.test(name) && !own.test(name) && !topology.test(name))
+      problems.push(
+        problem(
+          [...path, "labels"],
+          name,
+          "labels outside kubernetes.io and k8s.io, which a node may not give itself",
+        ),
+      );
+  return problems;
+}
+
+function checkArtifact(artifact: ClusterConfig["binary"], path: Path, config: Config): Problem[] {
+  const { from, sha256, url, key, path: file } = artifact;
+  const problems: Problem[] = [];
+  const misplaced = [
+    ["url", url, "release"],
+    ["key", key, "objectStore"],
+    ["path", file, "image"],
+  ] as const;
+  for (const [name, value, source] of misplaced)
+    if (value !== undefined && from !== source)
+      problems.push(problem([...path, name], value, `no ${name}, since from is ${from}`));
+  if (sha256 === undefined && (from !== "release" || url !== undefined))
+    problems.push({
+      path: [...path, "sha256"],
+      expected: "the digest, since only the vendor's release has a checksum file beside it",
+      example: '"e3b0c442…"',
+    });
+  const { hostname } = new URL(config.objectStore.endpoint);
+  if (from === "objectStore" && /^(localhost|127\.|\[::1\])/.test(hostname))
+    problems.push(
+      problem(
+        [...path, "from"],
+        from,
+        `an object store that the nodes can reach, and ${config.objectStore.endpoint} is the hypervisor's own loopback`,
+      ),
+    );
+  return problems;
+}
+
+function checkServers(cluster: ClusterConfig, path: Path): Problem[] {
+  const servers = planClusterNodes(cluster).filter(({ role }) => role === "server");
+  const problems: Problem[] = [];
+  if (servers.length % 2 === 0)
+    problems.push(
+      problem(
+        [...path, "servers"],
+        `${String(servers.length)} servers`,
+        "1 server, or an odd number: etcd needs more than half of them",
+      ),
+    );
+  if (cluster.datastore === "sqlite" && servers.length > 1)
+    problems.push(
+      problem([...path, "datastore"], "sqlite", "etcd, since there is more than one server"),
+    );
+  return problems;
+}
+
+function checkCidrs(config: Config, cluster: ClusterConfig, path: Path): Problem[] {
+  const pods = requireCidr(cluster.clusterCidr);
+  const services = requireCidr(cluster.serviceCidr);
+  const problems: Problem[] = [];
+  if (overlap(pods, services))
+    problems.push(
+      problem(
+        [...path, "serviceCidr"],
+        cluster.serviceCidr,
+        `a subnet apart from ${cluster.clusterCidr} of the pods`,
+      ),
+    );
+  const used = new Set(
+    planClusterNodes(cluster).flatMap(({ machine }) =>
+      machine.networks.map(({ network }) => network),
+    ),
+  );
+  for (const { name, cidr } of config.networks.filter((each) => used.has(each.name)))
+    for (const [key, range] of [
+      ["clusterCidr", pods],
+      ["serviceCidr", services],
+    ] as const)
+      if (overlap(requireCidr(cidr), range))
+        problems.push(
+          problem([...path, key], cluster[key], `a subnet apart from ${cidr} of network ${name}`),
+        );
+  for (const key of ["clusterCidr", "serviceCidr"] as const) {
+    const { apiAddress } = cluster;
+    if (apiAddress !== undefined && contains(requireCidr(cluster[key]), apiAddress))
+      problems.push(
+        problem([...path, "apiAddress"], apiAddress, `an address outside ${cluster[key]}`),
+      );
+  }
+  return problems;
+}
+
+/** What the schema cannot say of a cluster; its machines are checked as all others are. */
+export function checkCluster(config: Config, cluster: ClusterConfig, path: Path): Problem[] {
+  const pools = [
+    ...cluster.servers.map((pool, index) => ({ pool, path: [...path, "servers", index] })),
+    ...cluster.agents.map((pool, index) => ({ pool, path: [...path, "agents", index] })),
+  ];
+  return [
+    ...duplicates(
+      pools,
+      ({ pool }) => pool.name,
+      (each) => [...each.path, "name"],
+      "a pool",
+    ),
+    ...pools.flatMap((each) => checkPool(each.pool, each.path)),
+    ...checkServers(cluster, path),
+    ...checkArtifact(cluster.binary, [...path, "binary"], config),
+    ...(cluster.airgapImages === undefined
+      ? []
+      : checkArtifact(cluster.airgapImages, [...path, "airgapImages"], config)),
+    ...checkCidrs(config, cluster, path),
+  ];
+}

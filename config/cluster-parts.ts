@@ -1,0 +1,85 @@
+import { z } from "zod";
+import { httpUrl, text, whole } from "./primitives.ts";
+
+const path = (description: string, example: string) =>
+  text(
+    /^(?!.*\/\.\.?(\/|$))(\/[A-Za-z0-9._+-]+)+$/,
+    "an absolute path of letters, digits and ._+-",
+    description,
+    example,
+  );
+
+/** A file that every node needs, and where it comes from. */
+export const artifact = (description: string) =>
+  z
+    .strictObject({
+      from: z
+        .enum(["release", "objectStore", "image"])
+        .default("release")
+        .meta({
+          description:
+            "release: the vendor's release, or url. objectStore: the stack's own. image: it is in the machines' base image.",
+          examples: ["image"],
+        }),
+      sha256: text(
+        /^[0-9a-f]{64}$/,
+        "64 hexadecimal digits",
+        "The digest it must have; default, for the vendor's release: what the checksum file beside it says.",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+      ).optional(),
+      url: httpUrl(
+        "For release: another place than the vendor's; needs sha256.",
+        "https://mirror.example.org/k3s/v1.34.3+k3s1/k3s",
+      ).optional(),
+      key: text(
+        /^[A-Za-z0-9][A-Za-z0-9._+/-]{0,254}$/,
+        "the key of an object",
+        "For objectStore: the object's key in the stack's bucket; default: k3s/<version>/<file>.",
+        "k3s/v1.34.3+k3s1/k3s",
+      ).optional(),
+      path: path(
+        "For image: where it is in the machine; default: /usr/local/bin/k3s, or for images the folder where k3s looks.",
+        "/usr/local/bin/k3s",
+      ).optional(),
+    })
+    .meta({ description, examples: [{ from: "release" }] });
+
+export const cni = z
+  .enum(["vxlan", "wireguard-native", "host-gw", "none"])
+  .default("vxlan")
+  .meta({
+    description:
+      "flannel's backend, or none: you bring a network plug-in, and nodes are Ready with it.",
+    examples: ["vxlan"],
+  });
+
+export const registries = z
+  .record(z.string(), z.unknown())
+  .optional()
+  .meta({
+    description: "What k3s reads as registries.yaml: mirrors and configs. A secret.",
+    examples: [{ mirrors: { "docker.io": { endpoint: ["https://mirror.example.org"] } } }],
+  });
+
+export const snapshots = z
+  .strictObject({
+    schedule: text(
+      /^(\S+ ){4}\S+$/,
+      "five fields of cron",
+      "When etcd is saved, as cron has it.",
+      "0 */12 * * *",
+    ).default("0 */12 * * *"),
+    retention: whole(1, 1000, "How many are kept.", 5).default(5),
+  })
+  .prefault({})
+  .meta({ description: "Snapshots of etcd on every server.", examples: [{ retention: 5 }] });
+
+export const upgrade = z
+  .strictObject({
+    maxUnavailable: whole(1, 99, "How many agents may be away at the same time.", 1).default(1),
+    drainTimeoutSeconds: whole(10, 86_400, "How long pods may take to leave a node.", 300).default(
+      300,
+    ),
+  })
+  .prefault({})
+  .meta({ description: "How nodes are upgraded and removed.", examples: [{ maxUnavailable: 1 }] });

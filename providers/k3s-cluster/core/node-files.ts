@@ -1,0 +1,99 @@
+import { stringify } from "yaml";
+import type { ClusterArguments, NodeArguments } from "./arguments.ts";
+import { networkWaitPath, networkWaitSeconds, renderNetworkWait } from "./network-wait.ts";
+
+export const k3sBinary = "/usr/local/bin/k3s";
+export const configFile = "/etc/rancher/k3s/config.yaml";
+
+/** How a node finds its cluster. Where the datastore is there already, k3s heeds none of it. */
+export type Membership = { kind: "founds" } | { kind: "joins"; server: string };
+
+/** A file of a node, as it must be. */
+export interface NodeFile {
+  path: string;
+  /** Octal. */
+  mode: string;
+  content: string;
+}
+
+/** The systemd unit of a node, by the name that k3s's own installation gives it. */
+export function unitOf(role: NodeArguments["role"]): string {
+  return role === "server" ? "k3s" : "k3s-agent";
+}
+
+/** `/etc/rancher/k3s/config.yaml`. Tokens are in files beside it, so it may be shown. */
+export function renderConfig(
+  node: Pick<NodeArguments, "role" | "config">,
+  membership: Membership,
+  datastore: ClusterArguments["datastore"],
+): string {
+  const joins = membership.kind === "joins" ? { server: membership.server } : {};
+  const founds =
+    node.role === "server" && datastore === "etcd" && membership.kind === "founds"
+      ? { "cluster-init": true }
+      : {};
+  return `# Written by Groundwork; changes made here are lost.\n${stringify({ ...node.config, ...joins, ...founds }, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" })}`;
+}
+
+/** The unit that runs k3s. Containers outlive it, so that a restart disturbs no pod. */
+export function renderUnit(node: Pick<NodeArguments, "role" | "address" | "hasRoute">): string {
+  const wait = [
+    networkWaitPath,
+    node.address,
+    String(networkWaitSeconds),
+    node.hasRoute ? "yes" : "no",
+  ].join(" ");
+  return `# Written by Groundwork; changes made here are lost.
+[Unit]
+Description=k3s ${node.role}
+Documentation=https://docs.k3s.io
+Wants=network-online.target
+After=network-online.target
+StartLimitIntervalSec=0
+
+[Service]
+Type=${node.role === "server" ? "notify" : "exec"}
+ExecStartPre=${wait}
+ExecStartPre=-/sbin/modprobe br_netfilter
+ExecStartPre=-/sbin/modprobe overlay
+ExecStart=${k3sBinary} ${node.role}
+KillMode=process
+Delegate=yes
+Restart=always
+RestartSec=2
+TimeoutStartSec=0
+LimitNOFILE=1048576
+LimitNPROC=infinity
+LimitCORE=infinity
+TasksMax=infinity
+
+[Install]
+WantedBy=multi-user.target
+`;
+}
+
+/** Every file that k3s reads on a node. */
+export function listNodeFiles(
+  args: ClusterArguments,
+  node: NodeArguments,
+  membership: Membership,
+): NodeFile[] {
+  const { registries, auditPolicy } = args;
+  const server = node.role === "server";
+  const secret = (path: string, content: string): NodeFile => ({ path, mode: "0600", content });
+  return [
+    { path: networkWaitPath, mode: "0755", content: renderNetworkWait() },
+    {
+      path: `/etc/systemd/system/${unitOf(node.role)}.service`,
+      mode: "0644",
+      content: renderUnit(node),
+    },
+    secret(configFile, renderConfig(node, membership, args.datastore)),
+    secret("/etc/rancher/k3s/token", `${server ? args.token : args.agentToken}\n`),
+    ...(server ? [secret("/etc/rancher/k3s/agent-token", `${args.agentToken}\n`)] : []),
+    ...(registries === undefined ? [] : [secret("/etc/rancher/k3s/registries.yaml", registries)]),
+    ...(server && auditPolicy !== undefined
+      ? [secret("/etc/rancher/k3s/audit.yaml", auditPolicy)]
+      : []),
+  ];
+}

@@ -1,0 +1,109 @@
+import { quote } from "../../host/core/script.ts";
+import type { NodeArguments } from "./arguments.ts";
+import type { ArtifactOrder } from "./artifacts.ts";
+import { networkWaitPath, networkWaitSeconds } from "./network-wait.ts";
+import { type NodeFile, unitOf } from "./node-files.ts";
+import { nodeLibrary } from "./node-library.ts";
+
+/** Starts the lines that tell the user something. */
+export const sayMark = "groundwork-say ";
+/** Starts the line with what became of a node. */
+export const resultMark = "groundwork-result ";
+
+/** In single quotes, but for the two names that the machine fills in. */
+function expanding(text: string): string {
+  return quote(text).replaceAll(/\$(suffix|arch)/g, `'"$$$1"'`);
+}
+
+function renderArtifact(order: ArtifactOrder, node: NodeArguments): string {
+  const { source, digest } = order;
+  const common = [order.name, order.title, order.target, order.mode, order.want].map(quote);
+  const expected =
+    digest.kind === "pinned"
+      ? ["pinned", quote(digest.sha256), "''"]
+      : ["listed", expanding(digest.url), expanding(digest.file)];
+  if (source.kind === "path")
+    return ["from_image", quote(source.path), ...common, ...expected].join(" ");
+  const wait = [networkWaitPath, node.address, String(networkWaitSeconds)].map(quote);
+  return [
+    `network=(${[...wait, node.hasRoute ? "yes" : "no", quote(source.host)].join(" ")})`,
+    ["from_url", expanding(source.url), ...common, ...expected].join(" "),
+  ].join("\n");
+}
+
+/** Puts a file in place; its text travels in the script, which is on standard input. */
+function renderFile({ path, mode, content }: NodeFile): string {
+  const encoded = Buffer.from(content, "utf8").toString("base64");
+  return `put ${quote(path)} ${mode} ${quote(encoded)}`;
+}
+
+/** What is done with a node. */
+export interface NodeOrder {
+  node: NodeArguments;
+  files: readonly NodeFile[];
+  artifacts: readonly ArtifactOrder[];
+}
+
+/**
+ * The script that makes a node what it shall be: files, binary, unit, running. What is right already
+ * stays as it is; k3s is restarted only for a change, and nobody waits for it here.
+ */
+export function renderApply({ node, files, artifacts }: NodeOrder): string {
+  return [
+    nodeLibrary,
+    ...files.map(renderFile),
+    ...artifacts.map((each) => renderArtifact(each, node)),
+    `run_unit ${unitOf(node.role)}`,
+  ].join("\n");
+}
+
+/** What a node has, before it is touched. */
+export interface NodeProbe {
+  /** A server's datastore, on its disk. */
+  hasData: boolean;
+  /** It was a member of a cluster of ours since its disk was made. */
+  joined: boolean;
+  active: boolean;
+  /** The server in its configuration; empty where it has none. */
+  server: string;
+}
+
+export const probeMark = "groundwork-probe ";
+
+/** The script whose output `parseProbe` reads. */
+export function renderProbe(role: NodeArguments["role"]): string {
+  return [
+    "data=no joined=no active=no",
+    '[ -z "$(ls -A /var/lib/rancher/k3s/server/db 2>/dev/null)" ] || data=yes',
+    "[ ! -e /var/lib/groundwork/k3s/joined ] || joined=yes",
+    `case $(systemctl is-active ${unitOf(role)}) in active | activating | reloading) active=yes ;; esac`,
+    `server=$(sed -n 's/^server: *"\\{0,1\\}\\([^"]*\\).*/\\1/p' /etc/rancher/k3s/config.yaml 2>/dev/null | head -n 1)`,
+    `printf '${probeMark}%s %s %s %s\\n' "$data" "$joined" "$active" "$server"`,
+  ].join("\n");
+}
+
+/** Reads what `renderProbe` printed; undefined for anything else. */
+export function parseProbe(output: string): NodeProbe | undefined {
+  const line = output.split("\n").find((each) => each.startsWith(probeMark));
+  if (line === undefined) return undefined;
+  const [data, joined, active, server = ""] = line.slice(probeMark.length).split(" ");
+  return { hasData: data === "yes", joined: joined === "yes", active: active === "yes", server };
+}
+
+/** Reads what `renderApply` printed: whether k3s was started or started anew. */
+export function parseApplied(output: string): "started" | "restarted" | "same" | undefined {
+  const line = output.split("\n").find((each) => each.startsWith(resultMark));
+  const word = line?.slice(resultMark.length);
+  return word === "started" || word === "restarted" || word === "same" ? word : undefined;
+}
+
+/** What tells why a node does not come: the ends of cloud-init's log and of k3s's journal. */
+export function renderDiagnosis(role: NodeArguments["role"]): string {
+  return [
+    `echo "state of ${unitOf(role)}: $(systemctl is-active ${unitOf(role)})"`,
+    "echo 'cloud-init-output.log:'",
+    "tail -n 6 /var/log/cloud-init-output.log 2>&1 | cut -c 1-200",
+    `echo 'journal of ${unitOf(role)}:'`,
+    `journalctl -u ${unitOf(role)} -n 15 --no-pager -o cat 2>&1 | cut -c 1-300`,
+  ].join("\n");
+}

@@ -1,0 +1,181 @@
+import { GroundworkError } from "../../errors.ts";
+import type { ClusterWish } from "./arguments.ts";
+import type { ObservedNode } from "./observed.ts";
+import { compareVersions, parseVersion } from "./version.ts";
+
+/** One thing that is done to a cluster. Steps are carried out in their order. */
+export type Step =
+  /** The cluster begins on one server; which, is decided when all have been asked. */
+  | { kind: "found"; servers: readonly string[] }
+  | { kind: "join"; role: "server" | "agent"; nodes: readonly string[] }
+  | { kind: "remove"; node: string }
+  | { kind: "snapshot" }
+  | { kind: "upgradeServer"; node: string; from: string; to: string }
+  /** One batch: these are away at the same time. */
+  | { kind: "upgradeAgents"; nodes: readonly string[]; to: string }
+  /** An upgrade that broke off had kept pods from these. */
+  | { kind: "uncordon"; nodes: readonly string[] };
+
+/** What is known of the cluster; `nodes` is what its API lists. */
+export type ObservedCluster = { kind: "none" } | { kind: "exists"; nodes: readonly ObservedNode[] };
+
+/**
+ * Plans how a cluster becomes what is wished for.
+ *
+ * Nodes that go are drained and removed first. Servers are upgraded before agents, one at a time,
+ * with a snapshot before the first; new nodes come when the servers have the version that they
+ * bring. A plan for a cluster that is as wished has no steps.
+ *
+ * @param ours names of nodes that earlier runs made: no others are ever removed.
+ * @throws GroundworkError `k3s-downgrade` or `k3s-skips-minor`.
+ */
+export function planCluster(
+  wish: ClusterWish,
+  observed: ObservedCluster,
+  ours: readonly string[],
+): Step[] {
+  const names = (role: "server" | "agent"): string[] =>
+    wish.nodes.filter((node) => node.role === role).map(({ name }) => name);
+  if (observed.kind === "none") {
+    const [, ...others] = names("server");
+    return [
+      { kind: "found", servers: names("server") },
+      // Nobody waits for agents: they find the API by themselves.
+      ...joins("agent", names("agent")),
+      ...joins("server", others),
+    ];
+  }
+  const byName = new Map(observed.nodes.map((node) => [node.name, node]));
+  const present = (name: string): boolean => byName.has(name);
+  const wished = new Set(wish.nodes.map(({ name }) => name));
+  const outdated = (role: "server" | "agent"): ObservedNode[] =>
+    names(role).flatMap((name) => {
+      const node = byName.get(name);
+      return node === undefined || node.version === wish.version ? [] : [node];
+    });
+  refuse(wish, observed.nodes);
+  const servers = outdated("server");
+  const agents = outdated("agent").map(({ name }) => name);
+  const cordoned = observed.nodes.filter(
+    ({ name, cordonedByUs, version }) =>
+      cordonedByUs && version === wish.version && wished.has(name),
+  );
+  return [
+    ...observed.nodes
+      .filter(({ name }) => ours.includes(name) && !wished.has(name))
+      .map(({ name }): Step => ({ kind: "remove", node: name })),
+    ...(servers.length > 0 ? [{ kind: "snapshot" } as const] : []),
+    ...servers.map(({ name, version }): Step => ({
+      ...{ kind: "upgradeServer", node: name },
+      ...{ from: version, to: wish.version },
+    })),
+    ...joins(
+      "server",
+      names("server").filter((name) => !present(name)),
+    ),
+    ...joins(
+      "agent",
+      names("agent").filter((name) => !present(name)),
+    ),
+    ...batches(agents, wish.maxUnavailable).map((nodes): Step => ({
+      kind: "upgradeAgents",
+      nodes,
+      to: wish.version,
+    })),
+    ...(cordoned.length > 0
+      ? [{ kind: "uncordon", nodes: cordoned.map(({ name }) => name) } as const]
+      : []),
+  ];
+}
+
+function joins(role: "server" | "agent", nodes: readonly string[]): Step[] {
+  return nodes.length > 0 ? [{ kind: "join", role, nodes }] : [];
+}
+
+/** Parts of a list, each of at most so many elements. */
+export function batches<T>(list: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(list.length / size) }, (_, index) =>
+    list.slice(index * size, (index + 1) * size),
+  );
+}
+
+function refuse(wish: ClusterWish, nodes: readonly ObservedNode[]): void {
+  const to = parseVersion(wish.version);
+  const wished = new Set(wish.nodes.map(({ name }) => name));
+  for (const { name, version } of nodes.filter((node) => wished.has(node.name))) {
+    const from = parseVersion(version);
+    if (from === undefined || to === undefined) continue;
+    if (compareVersions(to, from) < 0)
+      throw new GroundworkError({
+        code: "k3s-downgrade",
+        message: `Refused to bring the cluster to ${wish.version}: ${name} has ${version}, and Kubernetes cannot go back to an older version.`,
+        next: `Set version to ${version} or a later one; to go back, restore a snapshot into a new cluster (docs/k3s.md).`,
+      });
+    if (to.minor - from.minor > 1)
+      throw new GroundworkError({
+        code: "k3s-skips-minor",
+        message: `Refused to bring the cluster to ${wish.version}: ${name} has ${version}, and an upgrade must not skip a minor version.`,
+        next: `Upgrade to a version v1.${String(from.minor + 1)} first.`,
+      });
+  }
+}
+
+/** A step in a few words, as preview shows it. */
+export function renderStep(step: Step): string {
+  switch (step.kind) {
+    case "found":
+      return step.servers.length === 1
+        ? `found the cluster on ${String(step.servers[0])}`
+        : `found the cluster on one of ${step.servers.join(", ")}, once none of them has one`;
+    case "join":
+      return `join ${step.role}s ${step.nodes.join(", ")}`;
+    case "remove":
+      return `drain ${step.node} and delete its Node`;
+    case "snapshot":
+      return "save the datastore";
+    case "upgradeServer":
+      return `upgrade server ${step.node} from ${step.from} to ${step.to}`;
+    case "upgradeAgents":
+      return `drain agents ${step.nodes.join(", ")} and upgrade them to ${step.to}`;
+    case "uncordon":
+      return `let pods onto ${step.nodes.join(", ")} again`;
+  }
+}
+
+/** What a server is found to have, before any of them is started. */
+export interface ServerSighting {
+  name: string;
+  /** A datastore is on its disk. */
+  hasData: boolean;
+}
+
+export type Beginning =
+  | { kind: "exists"; servers: string[] }
+  | { kind: "found"; server: string }
+  | { kind: "refused"; reason: GroundworkError };
+
+/**
+ * Decides whether a cluster exists, by what every server has on its disk: never by which server is
+ * the first of a list. One that had been founded and is nowhere to be seen is not founded again.
+ *
+ * @param wasFounded an earlier run saw the cluster.
+ */
+export function planBeginning(
+  servers: readonly ServerSighting[],
+  wasFounded: boolean,
+  cluster: string,
+): Beginning {
+  const withData = servers.filter(({ hasData }) => hasData).map(({ name }) => name);
+  if (withData.length > 0) return { kind: "exists", servers: withData };
+  const [first] = servers;
+  if (wasFounded || first === undefined)
+    return {
+      kind: "refused",
+      reason: new GroundworkError({
+        code: "k3s-data-lost",
+        message: `Refused to found cluster "${cluster}" a second time: it existed, and none of its servers (${servers.map(({ name }) => name).join(", ")}) has its data any more.`,
+        next: "Restore a snapshot (docs/k3s.md), or begin anew by destroying the cluster's nodes and running `make up`.",
+      }),
+    };
+  return { kind: "found", server: first.name };
+}

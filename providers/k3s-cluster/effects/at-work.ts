@@ -1,0 +1,62 @@
+import type { Guest } from "../../host/effects/host.ts";
+import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
+import type { Membership } from "../core/node-files.ts";
+import type { NodeProbe } from "../core/node-script.ts";
+import type { ObservedNode } from "../core/observed.ts";
+import { awaitApi } from "./api.ts";
+import type { Deadline } from "./guests.ts";
+
+/** A cluster at work: what all steps share. */
+export interface Rollout {
+  args: ClusterArguments;
+  deadline: Deadline;
+  guests: ReadonlyMap<string, Guest>;
+  probes: ReadonlyMap<string, Promise<NodeProbe>>;
+  /** A server whose API answers, or the one that founds the cluster. */
+  through: NodeArguments;
+  report: (line: string) => void;
+  apply: (node: NodeArguments, membership: Membership) => Promise<"started" | "restarted" | "same">;
+}
+
+export function guestOf(rollout: Pick<Rollout, "guests">, name: string): Guest {
+  const guest = rollout.guests.get(name);
+  if (guest === undefined) throw new Error(`no node is called ${name}`);
+  return guest;
+}
+
+export const serverUrl = ({ address }: { address: string }): string => `https://${address}:6443`;
+
+/** What must be in a map, for the arguments were checked. */
+export function required<T>(map: ReadonlyMap<string, Promise<T>>, name: string): Promise<T> {
+  const found = map.get(name);
+  if (found === undefined) throw new Error(`no node is called ${name}`);
+  return found;
+}
+
+/** How a node finds its cluster: as before, where that server is still one of ours. */
+export async function membershipOf(
+  { args, probes, through }: Pick<Rollout, "args" | "probes" | "through">,
+  node: NodeArguments,
+): Promise<Membership> {
+  const { hasData, server } = await required(probes, node.name);
+  const known = args.nodes.some((each) => each.role === "server" && serverUrl(each) === server);
+  if (known && server !== serverUrl(node)) return { kind: "joins", server };
+  if (node.name === through.name || (node.role === "server" && hasData)) return { kind: "founds" };
+  return { kind: "joins", server: serverUrl(through) };
+}
+
+/** Waits until these nodes are as wished. */
+export async function awaitNodes(
+  { args, guests, through, deadline, report }: Rollout,
+  nodes: readonly NodeArguments[],
+): Promise<readonly ObservedNode[]> {
+  return awaitApi(
+    { guest: guestOf({ guests }, through.name), deadline, report },
+    {
+      version: args.version,
+      nodes: nodes.map(({ name }) => ({ name, labels: {} })),
+      ready: args.waitForReady,
+      coreDns: false,
+    },
+  );
+}

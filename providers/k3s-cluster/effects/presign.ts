@@ -1,0 +1,18 @@
+import { openObjectStore, readCredentials } from "../../image-volume/effects/object-store.ts";
+import type { Artifact, ClusterArguments } from "../core/arguments.ts";
+
+/** URLs, good for an hour, of what nodes fetch from the stack's object store. Secrets. */
+export async function presignArtifacts({
+  binary,
+  airgapImages,
+}: Pick<ClusterArguments, "binary" | "airgapImages">): Promise<Record<string, string>> {
+  const wanted: Record<string, Artifact | undefined> = { binary, airgapImages };
+  const urls: Record<string, string> = {};
+  for (const [name, artifact] of Object.entries(wanted))
+    if (artifact?.from === "objectStore") {
+      const { endpoint, region, bucket, key } = artifact;
+      const store = openObjectStore(readCredentials(process.env));
+      urls[name] = await store.presign({ endpoint, region, bucket, key });
+    }
+  return urls;
+}

@@ -1,0 +1,129 @@
+import { renderSnapshot } from "../core/api-script.ts";
+import type { NodeArguments } from "../core/arguments.ts";
+import { cordonMark } from "../core/observed.ts";
+import type { Step } from "../core/plan.ts";
+import { awaitAnswer, runKubectl } from "./api.ts";
+import { awaitNodes, guestOf, membershipOf, required, type Rollout, serverUrl } from "./at-work.ts";
+
+/** Carries out one step. What a run that broke off had done of it already is left as it is. */
+export async function runStep(rollout: Rollout, step: Step): Promise<void> {
+  switch (step.kind) {
+    case "found":
+      await rollout.apply(rollout.through, { kind: "founds" });
+      return;
+    case "join":
+      return join(rollout, step);
+    case "remove":
+      return remove(rollout, step.node);
+    case "snapshot":
+      return snapshot(rollout);
+    case "upgradeServer":
+      return upgradeServer(rollout, nodeOf(rollout, step.node));
+    case "upgradeAgents":
+      return upgradeAgents(
+        rollout,
+        step.nodes.map((name) => nodeOf(rollout, name)),
+      );
+    case "uncordon":
+      return uncordon(rollout, step.nodes);
+  }
+}
+
+function nodeOf({ args }: Rollout, name: string): NodeArguments {
+  const found = args.nodes.find((node) => node.name === name);
+  if (found === undefined) throw new Error(`no node is called ${name}`);
+  return found;
+}
+
+const throughOf = (rollout: Rollout) => guestOf(rollout, rollout.through.name);
+
+/** Agents all at once, each as soon as it can be entered; servers one by one, as etcd takes them. */
+async function join(rollout: Rollout, step: Extract<Step, { kind: "join" }>): Promise<void> {
+  const membership = { kind: "joins", server: serverUrl(rollout.through) } as const;
+  const nodes = step.nodes.map((name) => nodeOf(rollout, name));
+  if (step.role === "agent") {
+    await Promise.all(
+      nodes.map(async (node) => {
+        await required(rollout.probes, node.name);
+        await rollout.apply(node, membership);
+      }),
+    );
+    return;
+  }
+  await awaitNodes(rollout, [rollout.through]);
+  for (const node of nodes) {
+    await rollout.apply(node, membership);
+    await awaitNodes(rollout, [node]);
+  }
+}
+
+/** Drains a node that answers, and deletes its Node. A server leaves etcd by that, too. */
+async function remove(rollout: Rollout, name: string): Promise<void> {
+  const guest = throughOf(rollout);
+  const nodes = await awaitAnswer({ guest, deadline: rollout.deadline });
+  const node = nodes.find((each) => each.name === name);
+  if (node === undefined) return;
+  // Pods of a node that is dead never say that they are gone.
+  if (node.ready) await drain(rollout, name);
+  await runKubectl(guest, `delete the Node ${name}`, [
+    ["delete", "node", name, "--ignore-not-found", "--timeout=60s"],
+  ]);
+}
+
+async function drain({ args, ...rollout }: Rollout, name: string): Promise<void> {
+  const seconds = args.drainTimeoutSeconds;
+  await runKubectl(
+    throughOf({ args, ...rollout }),
+    `drain node ${name} of its pods`,
+    [
+      ["annotate", "node", name, "--overwrite", `${cordonMark}=true`],
+      [
+        ...["drain", name, "--ignore-daemonsets", "--delete-emptydir-data"],
+        `--timeout=${String(seconds)}s`,
+      ],
+    ],
+    seconds + 60,
+  );
+}
+
+async function uncordon(rollout: Rollout, names: readonly string[]): Promise<void> {
+  const commands = names.flatMap((name) => [
+    ["uncordon", name],
+    ["annotate", "node", name, `${cordonMark}-`],
+  ]);
+  await runKubectl(throughOf(rollout), "let pods onto upgraded nodes", commands);
+}
+
+async function snapshot(rollout: Rollout): Promise<void> {
+  const name = `groundwork-before-${rollout.args.version.replaceAll("+", "-")}`;
+  await throughOf(rollout).run(renderSnapshot(rollout.args.datastore, name), {
+    purpose: "save the datastore",
+    timeoutSeconds: 300,
+  });
+  await awaitAnswer({ guest: throughOf(rollout), deadline: rollout.deadline });
+}
+
+/** Pods go on running while a server's k3s is another; only new ones are kept away meanwhile. */
+async function upgradeServer(rollout: Rollout, node: NodeArguments): Promise<void> {
+  await runKubectl(throughOf(rollout), `cordon ${node.name}`, [
+    ["annotate", "node", node.name, "--overwrite", `${cordonMark}=true`],
+    ["cordon", node.name],
+  ]);
+  await rollout.apply(node, await membershipOf(rollout, node));
+  await awaitNodes(rollout, [node]);
+  await uncordon(rollout, [node.name]);
+}
+
+async function upgradeAgents(rollout: Rollout, nodes: readonly NodeArguments[]): Promise<void> {
+  await Promise.all(
+    nodes.map(async (node) => {
+      await drain(rollout, node.name);
+      await rollout.apply(node, await membershipOf(rollout, node));
+    }),
+  );
+  await awaitNodes(rollout, nodes);
+  await uncordon(
+    rollout,
+    nodes.map(({ name }) => name),
+  );
+}

@@ -1,0 +1,144 @@
+import assert from "node:assert/strict";
+import * as pulumi from "@pulumi/pulumi";
+import { clusterSections, serverPool } from "../support/cluster.ts";
+import { isMarkedSecret, type MockedRun, runMocked } from "../support/mocked-program.ts";
+
+type Program = typeof import("../../index.ts");
+
+const secrets = { server: "aa".repeat(32), agent: "bb".repeat(32), kubeconfig: "kind: Config" };
+
+function answer(type: string, name: string): object {
+  const kind = type.split(/[:/]/).at(-1) ?? "";
+  if (kind === "HostFacts")
+    return {
+      ...{ accelerator: "qemu", firmware: { uefi: { code: "/code.fd", vars: "/vars.fd" } } },
+      ...{ cpus: 8, memoryMiB: 16000, memoryAvailableMiB: 12000 },
+    };
+  if (pulumi.runtime.isDryRun()) return {};
+  const created: Record<string, object> = {
+    KeyPair: { publicKey: `ssh-ed25519 AAAA${name}`, privateKey: "PRIVATE KEY" },
+    ImageVolume: { devicePath: `/dev/vg/${name}`, volumeUuid: name, contentId: `content-${name}` },
+    RandomToken: { value: name.includes("server") ? secrets.server : secrets.agent },
+    K3sRollout: { kubeconfig: secrets.kubeconfig, members: [], timings: {} },
+  };
+  return created[kind] ?? {};
+}
+
+let runs = 0;
+
+async function deploy(preview: boolean, changes: object = {}): Promise<MockedRun<Program>> {
+  pulumi.runtime.setAllConfig(
+    Object.fromEntries(
+      Object.entries(clusterSections(changes)).map(([key, value]) => [key, JSON.stringify(value)]),
+    ),
+  );
+  runs += 1;
+  return runMocked(() => import(`../../index.ts?k3s=${String(runs)}`) as Promise<Program>, {
+    preview,
+    answer: (type, name) => answer(type, name),
+  });
+}
+
+interface RolloutInputs {
+  nodes: { name: string; role: string; machine: string; config: Record<string, unknown> }[];
+  [key: string]: unknown;
+}
+
+const rolloutOf = (run: MockedRun<Program>): RolloutInputs =>
+  run.one("K3sRollout").inputs as RolloutInputs;
+
+describe("a k3s cluster", () => {
+  let run: MockedRun<Program>;
+  before(async () => {
+    run = await deploy(false);
+  });
+
+  it("has its machines below it, and is told of them servers first", () => {
+    const machines = run.resources.filter(({ type }) => type.endsWith("index:VirtualMachine"));
+    assert.deepEqual(
+      machines.map(({ name, parent }) => [name, parent]),
+      [
+        ["cp1", "kube"],
+        ["kube-worker-01", "kube"],
+        ["kube-worker-02", "kube"],
+      ],
+    );
+    assert.deepEqual(
+      rolloutOf(run).nodes.map(({ name, role }) => [name, role]),
+      [
+        ["cp1", "server"],
+        ["kube-worker-01", "agent"],
+        ["kube-worker-02", "agent"],
+      ],
+    );
+  });
+
+  it("does not wait until machines are ready, only until they were told to boot", () => {
+    const { options } = run.one("K3sRollout");
+    assert.equal(options.dependsOn, undefined);
+    assert.match(rolloutOf(run).nodes[0]?.machine ?? "", /^cp1-id cp1-id content-cp1-root 2 2048$/);
+  });
+
+  it("lets tokens and kubeconfig go nowhere but into secrets, and never into user-data", () => {
+    for (const { type, name, inputs } of run.resources)
+      for (const [key, value] of Object.entries(inputs))
+        for (const secret of Object.values(secrets))
+          if (JSON.stringify(value).includes(secret)) {
+            assert.ok(isMarkedSecret(value), `${type} ${name}: ${key}`);
+            assert.doesNotMatch(type, /CloudinitDisk/);
+          }
+  });
+
+  it("gives the kubeconfig as a secret output, and addresses and nodes as plain ones", async () => {
+    assert.equal(await pulumi.isSecret(run.result.kubeconfigs), true);
+    assert.equal(await pulumi.isSecret(pulumi.output(run.result.clusters)), false);
+    assert.equal(run.result.clusters["kube"]?.apiUrl, "https://192.168.150.20:6443");
+  });
+
+  it("has the machines say at first boot how their network came up", () => {
+    const { userData } = run.one("CloudinitDisk", "cp1").inputs as { userData: { value: string } };
+    assert.match(userData.value, /wait-for-network.*\n.*192\.168\.150\.20/);
+  });
+
+  it("counts the nodes among the machines that a hypervisor must hold, and that DNS knows", () => {
+    const hosts = JSON.stringify(run.one("network:Network").inputs["dns"]);
+    for (const name of ["cp1", "kube-worker-01", "kube-worker-02"])
+      assert.match(hosts, new RegExp(name));
+  });
+});
+
+describe("a change to a cluster", () => {
+  /** What makes a machine's domain anew. */
+  const seeds = (run: MockedRun<Program>): unknown[] =>
+    run.resources
+      .filter(({ type }) => type.endsWith("CloudinitDisk"))
+      .map(({ inputs }) => inputs["name"]);
+
+  it("of version, binary or options boots no machine anew", async () => {
+    const before = await deploy(false);
+    const after = await deploy(false, {
+      version: "v1.34.4+k3s1",
+      binary: { from: "image", sha256: "a".repeat(64) },
+      ...{ disable: ["traefik"], tlsSans: ["k.example.org"], registries: { mirrors: {} } },
+    });
+    assert.deepEqual(seeds(after), seeds(before));
+    assert.equal(rolloutOf(after)["version"], "v1.34.4+k3s1");
+    assert.ok(isMarkedSecret(rolloutOf(after)["registries"]));
+  });
+
+  it("to three servers takes etcd", async () => {
+    const run = await deploy(false, { servers: [serverPool(3)], agents: [] });
+    assert.equal(rolloutOf(run)["datastore"], "etcd");
+    assert.ok(rolloutOf(run).nodes.every(({ config }) => "etcd-snapshot-retention" in config));
+  });
+});
+
+describe("a k3s cluster in preview", () => {
+  it("knows its nodes and their configuration before anything is made", async () => {
+    const { nodes } = rolloutOf(await deploy(true));
+    assert.deepEqual(
+      nodes.map(({ config }) => config["node-ip"]),
+      [...["192.168.150.20", "192.168.150.30", "192.168.150.31"]],
+    );
+  });
+});

@@ -1,0 +1,203 @@
+import { execa } from "execa";
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
+import * as path from "node:path";
+import { stringify } from "yaml";
+import { pins } from "../../scripts/lib/tools-pins.ts";
+import { toolPaths } from "../../scripts/lib/tools-paths.ts";
+import { type CheckoutCopy, copyCheckout, type Outcome } from "../support/checkout-copy.ts";
+import { editStackFile, parseLastLine, succeed } from "../support/lab-driver.ts";
+import { compareSnapshots, readSnapshot, type Snapshot } from "../support/machine-snapshot.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { freePort, makeScratch, type Scratch } from "../support/scratch.ts";
+
+// On the stand-in for k3s (tools/k3s), which is Kubernetes' own programs in one binary.
+
+const stack = "k3se2e";
+const name = `gwk3-${process.pid.toString(36)}`; // several checkouts may be tested at once
+const cluster = "kube";
+const newBinary = "/usr/local/lib/k3s/next";
+
+interface Outputs {
+  clusters: Record<
+    string,
+    { nodes: { name: string; version: string; ready: boolean }[]; timings: Record<string, number> }
+  >;
+  kubeconfigs: Record<string, string>;
+}
+
+const sha256 = (file: string): string =>
+  createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+
+function renderStackFile(port: number, airgap: string): string {
+  const { k3s, "k3s-before": before } = toolPaths(process.env);
+  const pool = {
+    ...{ network: name, hypervisor: "local", vcpus: 1 },
+    rootVolume: { image: "k3s-node", sizeGiB: 4 },
+  };
+  const images = "/var/lib/rancher/k3s/agent/images/k3s-airgap-images.tar";
+  return stringify({
+    config: {
+      "groundwork:embedded": { name, volumeGroupSizeGiB: 20 },
+      "groundwork:objectStore": { endpoint: `http://127.0.0.1:${String(port)}` },
+      "groundwork:images": [
+        {
+          name: "k3s-node",
+          build: {
+            sizeGiB: 3,
+            packages: [
+              ...["containerd", "runc", "containernetworking-plugins", "iptables", "kmod"],
+              ...["conntrack", "ethtool", "socat", "zstd"],
+            ],
+            files: [
+              { source: before, path: "/usr/local/bin/k3s", mode: "0755" },
+              { source: k3s, path: newBinary, mode: "0755" },
+              { source: airgap, path: images, mode: "0644" },
+            ],
+          },
+        },
+      ],
+      "groundwork:hypervisors": [{ name: "local", volumeGroup: name }],
+      "groundwork:networks": [{ name, hypervisor: "local", cidr: "192.168.178.0/24", dhcp: false }],
+      "groundwork:clusters": [
+        {
+          name: cluster,
+          version: pins.k3sBefore,
+          binary: { from: "image", sha256: sha256(before) },
+          // Packaged components are k3s's own, which the stand-in has not.
+          disable: ["coredns", "servicelb", "traefik", "local-storage", "metrics-server"],
+          servers: [
+            {
+              ...{ ...pool, name: "server", vcpus: 2, memoryMiB: 2048 },
+              nodes: [{ name: "k3-cp", address: "192.168.178.10" }],
+            },
+          ],
+          agents: [
+            {
+              ...{ ...pool, name: "worker", memoryMiB: 1024, labels: { tier: "web" } },
+              nodes: [
+                { name: "k3-w1", address: "192.168.178.11" },
+                { name: "k3-w2", address: "192.168.178.12" },
+              ],
+            },
+          ],
+        },
+      ],
+    },
+  });
+}
+
+const pod = {
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: "hello" },
+  spec: {
+    nodeSelector: { tier: "web" },
+    containers: [
+      { name: "hello", image: "docker.io/groundwork/hello:1", imagePullPolicy: "IfNotPresent" },
+    ],
+  },
+};
+
+describe("a k3s cluster from nothing to nothing", function () {
+  this.timeout(20 * 60_000);
+  this.bail(true);
+  let lab: CheckoutCopy;
+  let untouched: Snapshot;
+  let kubeconfig: string;
+  let scratch: Scratch;
+
+  before(async function () {
+    requireNeeds(this, ["root", "loop", "lvm", "netns", "mountns", "qemu", "ovmf", "libvirt"]);
+    requireNeeds(this, ["minio", "pulumi", "netcat", "mkisofs", "mmdebstrap", "k3s"]);
+    untouched = readSnapshot();
+    scratch = makeScratch("k3s-e2e");
+    const airgap = path.join(scratch.folder, "airgap.tar");
+    await execa(toolPaths(process.env)["k3s-airgap"], [airgap]);
+    lab = copyCheckout(stack, renderStackFile(await freePort(), airgap));
+  });
+
+  after(async () => {
+    await lab.make("down").done;
+    lab.remove();
+    scratch.remove();
+  });
+
+  const pulumi = (args: string): Promise<Outcome> =>
+    lab.shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+  const outputs = async (): Promise<Outputs> =>
+    JSON.parse(await succeed(pulumi("stack output --json --show-secrets"))) as Outputs;
+  /** kubectl on this machine, with the kubeconfig that `make kubeconfig` wrote. */
+  const kubectl = (args: string): Promise<Outcome> =>
+    lab.shell(`${toolPaths(process.env).k3s} kubectl --kubeconfig ${kubeconfig} ${args}`);
+  const edit = (...edits: Parameters<typeof editStackFile>[1]): void =>
+    fs.writeFileSync(lab.stackFile, editStackFile(fs.readFileSync(lab.stackFile, "utf8"), edits));
+  const expectNodes = async (version: string, ...names: string[]): Promise<void> => {
+    const { nodes, timings } = (await outputs()).clusters[cluster] ?? { nodes: [] };
+    assert.deepEqual(
+      nodes.map((node) => [node.name, node.version, node.ready]).sort(),
+      names.map((node) => [node, version, true]).sort(),
+    );
+    console.log(`      ${JSON.stringify(timings)}`);
+  };
+
+  it("has every node Ready, from an image that has all of it", async () => {
+    const output = await succeed(lab.make("up"));
+    assert.doesNotMatch(output, /has come, its digest is right/, "something was downloaded");
+    await expectNodes(pins.k3sBefore, "k3-cp", "k3-w1", "k3-w2");
+  });
+
+  it("has nothing to do the second time", async () => {
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("lists its nodes to kubectl on this machine, through a tunnel", async () => {
+    const result = parseLastLine(await succeed(lab.make("kubeconfig", "--json")));
+    kubeconfig = (result as { file: string }).file;
+    assert.equal(fs.statSync(kubeconfig).mode & 0o777, 0o600);
+    const listed = await succeed(kubectl("get nodes --no-headers"));
+    for (const node of ["k3-cp", "k3-w1", "k3-w2"])
+      assert.match(listed, new RegExp(`^${node} +Ready `, "m"));
+    assert.match((await outputs()).kubeconfigs[cluster] ?? "", /https:\/\/192\.168\.178\.10:6443/);
+  });
+
+  it("runs a pod on a node with the label that it asks for", async () => {
+    const file = path.join(lab.folder, "pod.yaml");
+    fs.writeFileSync(file, stringify(pod));
+    await succeed(kubectl(`apply -f ${file}`));
+    await succeed(kubectl("wait --for=condition=Ready pod/hello --timeout=240s"));
+  });
+
+  it("drains an agent that goes, deletes its Node, and has another one join", async () => {
+    edit([
+      ["clusters", 0, "agents", 0, "nodes"],
+      [
+        { name: "k3-w1", address: "192.168.178.11" },
+        { name: "k3-w3", address: "192.168.178.13" },
+      ],
+    ]);
+    const preview = await succeed(pulumi("preview --diff"));
+    assert.match(preview, /drain k3-w2 and delete its Node/);
+    assert.match(preview, /join agents k3-w3/);
+    await succeed(lab.make("up"));
+    await expectNodes(pins.k3sBefore, "k3-cp", "k3-w1", "k3-w3");
+  });
+
+  it("upgrades the server, then the agents, as preview says", async () => {
+    const binary = { from: "image", path: newBinary, sha256: sha256(toolPaths(process.env).k3s) };
+    edit([["clusters", 0, "version"], pins.k3s], [["clusters", 0, "binary"], binary]);
+    const preview = await succeed(pulumi("preview --diff"));
+    assert.match(preview, /upgrade server k3-cp from v1\.34\.2\+k3s1 to v1\.34\.3\+k3s1/);
+    assert.doesNotMatch(preview, /libvirt:index\/domain:Domain: \(replace\)/);
+    await succeed(lab.make("up"));
+    await expectNodes(pins.k3s, "k3-cp", "k3-w1", "k3-w3");
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("leaves nothing behind", async () => {
+    await succeed(lab.make("down"));
+    assert.deepEqual(compareSnapshots(untouched, readSnapshot()), []);
+    assert.equal(fs.existsSync(lab.home), false);
+  });
+});

@@ -1,0 +1,168 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import type { ClusterWish } from "../../../../providers/k3s-cluster/core/arguments.ts";
+import type { ObservedNode } from "../../../../providers/k3s-cluster/core/observed.ts";
+import {
+  type ObservedCluster,
+  planBeginning,
+  planCluster,
+  renderStep,
+} from "../../../../providers/k3s-cluster/core/plan.ts";
+
+const version = "v1.34.3+k3s1";
+
+function node(name: string, changes: Partial<ObservedNode> = {}): ObservedNode {
+  return {
+    name,
+    version,
+    ready: true,
+    reason: "",
+    labels: {},
+    taints: [],
+    cordonedByUs: false,
+    ...changes,
+  };
+}
+
+function wish(
+  servers: string[],
+  agents: string[],
+  changes: Partial<ClusterWish> = {},
+): ClusterWish {
+  return {
+    ...{ version, datastore: "etcd" as const, maxUnavailable: 1 },
+    nodes: [
+      ...servers.map((name) => ({ name, role: "server" as const })),
+      ...agents.map((name) => ({ name, role: "agent" as const })),
+    ],
+    ...changes,
+  };
+}
+
+const exists = (...nodes: ObservedNode[]): ObservedCluster => ({ kind: "exists", nodes });
+const steps = (...args: Parameters<typeof planCluster>): string[] =>
+  planCluster(...args).map(renderStep);
+
+describe("planCluster", () => {
+  it("founds a cluster, and has agents join without waiting for other servers", () => {
+    assert.deepEqual(steps(wish(["a", "b", "c"], ["w"]), { kind: "none" }, []), [
+      "found the cluster on one of a, b, c, once none of them has one",
+      "join agents w",
+      "join servers b, c",
+    ]);
+  });
+
+  it("has nothing to do for a cluster that is as wished", () => {
+    assert.deepEqual(steps(wish(["a"], ["w"]), exists(node("a"), node("w")), ["a", "w"]), []);
+  });
+
+  it("has a new agent join, and drains one that goes", () => {
+    assert.deepEqual(steps(wish(["a"], ["w2"]), exists(node("a"), node("w1")), ["a", "w1"]), [
+      "drain w1 and delete its Node",
+      "join agents w2",
+    ]);
+  });
+
+  it("never removes a node that is not ours", () => {
+    assert.deepEqual(steps(wish(["a"], []), exists(node("a"), node("laptop")), ["a"]), []);
+  });
+
+  it("upgrades servers one by one after a snapshot, then agents in batches", () => {
+    const old = { version: "v1.34.2+k3s1" };
+    const names = ["a", "b", "c", "w1", "w2", "w3"];
+    assert.deepEqual(
+      steps(
+        wish(["a", "b", "c"], ["w1", "w2", "w3"], { maxUnavailable: 2 }),
+        exists(...names.map((name) => node(name, old))),
+        names,
+      ),
+      [
+        "save the datastore",
+        ...["a", "b", "c"].map((name) => `upgrade server ${name} from v1.34.2+k3s1 to ${version}`),
+        `drain agents w1, w2 and upgrade them to ${version}`,
+        `drain agents w3 and upgrade them to ${version}`,
+      ],
+    );
+  });
+
+  it("goes on with an upgrade that broke off, and lets pods back where it had kept them away", () => {
+    const old = { version: "v1.34.2+k3s1" };
+    const half = exists(node("a"), node("w1", { cordonedByUs: true }), node("w2", old));
+    assert.deepEqual(steps(wish(["a"], ["w1", "w2"]), half, ["a", "w1", "w2"]), [
+      `drain agents w2 and upgrade them to ${version}`,
+      "let pods onto w1 again",
+    ]);
+  });
+
+  it("has new nodes come only once the servers have the version that they bring", () => {
+    const kinds = planCluster(wish(["a"], ["w"]), exists(node("a", { version: "v1.33.9+k3s2" })), [
+      "a",
+    ]);
+    assert.deepEqual(
+      kinds.map(({ kind }) => kind),
+      ["snapshot", "upgradeServer", "join"],
+    );
+  });
+
+  it("refuses an older version, also of one node only", () => {
+    const newer = exists(node("a"), node("w", { version: "v1.34.4+k3s1" }));
+    assert.throws(() => planCluster(wish(["a"], ["w"]), newer, []), { code: "k3s-downgrade" });
+  });
+
+  it("refuses to skip a minor version, and says the next one", () => {
+    const old = exists(node("a", { version: "v1.32.9+k3s1" }));
+    assert.throws(() => planCluster(wish(["a"], []), old, []), {
+      code: "k3s-skips-minor",
+      message: /Upgrade to a version v1\.33 first/,
+    });
+  });
+
+  it("plans nothing more once its own plan was carried out", () => {
+    const names = fc.uniqueArray(fc.constantFrom("a", "b", "c", "d", "e", "f"), { minLength: 1 });
+    const versions = fc.constantFrom("v1.33.1+k3s1", "v1.34.1+k3s1", version);
+    fc.assert(
+      fc.property(
+        names,
+        fc.array(fc.tuple(fc.constantFrom("a", "b", "x", "y"), versions)),
+        (wished, there) => {
+          const [first = "a", ...others] = wished;
+          const desired = wish([first], others);
+          const nodes = [...new Map(there)].map(([name, seen]) => node(name, { version: seen }));
+          const ours = nodes.map(({ name }) => name);
+          const plan = planCluster(desired, exists(...nodes), ours);
+          const removed = plan.flatMap((step) => (step.kind === "remove" ? [step.node] : []));
+          assert.ok(removed.every((name) => !wished.some((each) => each === name)));
+          const after = exists(...wished.map((name) => node(name)));
+          assert.deepEqual(planCluster(desired, after, ours), []);
+        },
+      ),
+    );
+  });
+});
+
+describe("planBeginning", () => {
+  const seen = (name: string, hasData: boolean): { name: string; hasData: boolean } => ({
+    name,
+    hasData,
+  });
+
+  it("founds a cluster where no server has one", () => {
+    assert.deepEqual(planBeginning([seen("a", false), seen("b", false)], false, "kube"), {
+      kind: "found",
+      server: "a",
+    });
+  });
+
+  it("never founds one where any server has it, though the first of them is new", () => {
+    for (const founded of [true, false])
+      assert.deepEqual(planBeginning([seen("a", false), seen("b", true)], founded, "kube"), {
+        kind: "exists",
+        servers: ["b"],
+      });
+  });
+
+  it("refuses to found one a second time when all data are gone", () => {
+    const beginning = planBeginning([seen("a", false)], true, "kube");
+    assert.equal(beginning.kind === "refused" && beginning.reason.code, "k3s-data-lost");
+  });
+});
