@@ -1,6 +1,5 @@
 import { GroundworkError } from "../../providers/errors.ts";
-import { type TestTools, pins, toolNames, tools } from "./tools-pins.ts";
-import type { ToolName } from "./tools-pins.ts";
+import { pins, type TestTools, type ToolName, toolNames, tools } from "./tools-pins.ts";
 
 /** Where tools come from: the vendors' own downloads, or the Go and npm registries alone. */
 export type ToolSource = "vendor" | "registries";
