@@ -76,7 +76,10 @@ describe("a k3s cluster", () => {
   it("does not wait until machines are ready, only until they were told to boot", () => {
     const { options } = run.one("K3sRollout");
     assert.equal(options.dependsOn, undefined);
-    assert.match(rolloutOf(run).nodes[0]?.machine ?? "", /^cp1-id cp1-id content-cp1-root 2 2048$/);
+    assert.match(
+      rolloutOf(run).nodes[0]?.machine ?? "",
+      /^cp1-id cp1-id \S+ content-cp1-root 2 2048$/,
+    );
   });
 
   it("lets tokens and kubeconfig go nowhere but into secrets, and never into user-data", () => {

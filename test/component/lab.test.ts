@@ -400,7 +400,7 @@ describe("an observability lab", () => {
     assert.equal(inputs["host"], "machine:vm1");
     assert.equal(inputs["path"], "/home/deploy/lab/app");
     assert.equal(inputs["owner"], "groundwork/lab");
-    assert.deepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root vm1-id"]);
+    assert.deepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root dddddddddddd.1 2 1024"]);
     assert.ok(options.dependsOn !== undefined);
     assert.deepEqual(run.result.observability?.urls, {
       frontend: "http://192.168.150.10/",
@@ -413,7 +413,9 @@ describe("an observability lab", () => {
   it("does not know in preview what becomes of a machine that is not there", async () => {
     const run = await deploy(true, withLab({ machine: "vm1" }));
     const { inputs } = run.one("ComposeProject");
-    assert.notDeepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root vm1-id"]);
+    assert.notDeepEqual(inputs["triggers"], [
+      "vm1-id vm1-id uuid-of-vm1-root dddddddddddd.1 2 1024",
+    ]);
   });
 
   it("keeps its password a secret", async () => {
