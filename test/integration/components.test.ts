@@ -150,7 +150,11 @@ describe("the components on a real libvirt", function () {
   it("attach a machine to a bridge of the host, beside a network of libvirt's, and make none", async () => {
     const bridge = "gwbr0";
     const { networkNamespace = "" } = facts.hypervisor;
-    execFileSync("ip", ["-n", networkNamespace, "link", "add", bridge, "type", "bridge"]);
+    const link = (...args: string[]): string =>
+      execFileSync("nsenter", [`--net=${networkNamespace}`, "ip", "link", ...args], {
+        encoding: "utf8",
+      });
+    link("add", bridge, "type", "bridge");
     const networks = [
       { network: name, address: "192.168.177.12", dhcp: true, mac: biosMac },
       { network: "lan", address: "192.168.178.12", dhcp: true },
@@ -165,12 +169,7 @@ describe("the components on a real libvirt", function () {
     await up();
     assert.match(virsh("domiflist", bios), new RegExp(`bridge +${bridge} +virtio`));
     assert.deepEqual(names("net-list", "--all"), ["default", name].sort());
-    assert.match(
-      execFileSync("ip", ["-n", networkNamespace, "link", "show", "master", bridge], {
-        encoding: "utf8",
-      }),
-      /vnet/,
-    );
+    assert.match(link("show", "master", bridge), /vnet/);
     // Its addresses come from whoever serves that bridge: libvirt reserves none there.
     assert.doesNotMatch(virsh("net-dumpxml", name), /192\.168\.178/);
     configure([["machines", 1, "networks"], networks.slice(0, 1)]);
