@@ -183,7 +183,13 @@ describe("observability stack", function () {
       );
       assert.ok((queue?.value ?? 0) > 0);
     });
-    process.kill(Number(await lab.inspect("otel-collector", "{{.State.Pid}}")), "SIGKILL");
+    const pid = (): Promise<string> => lab.inspect("otel-collector", "{{.State.Pid}}");
+    const killed = await pid();
+    process.kill(Number(killed), "SIGKILL");
+    // Compose takes what is ending for running, and is told of its end while it waits.
+    await eventually("another collector", async () => {
+      assert.ok(!["0", killed].includes(await pid()));
+    });
     await lab.up();
     await eventually("all the records", async () => {
       const records = await lab.logs('{service_name="backend"} |= "task created"');

@@ -174,7 +174,7 @@ describe("snapshots of a machine", function () {
   });
 
   let refused = 0;
-  for (const at of [5, 9])
+  for (const at of [6, 12])
     it(`comes to the same end when call ${String(at)} of LVM fails, and up waits for that`, async () => {
       write(root, "first");
       write(data, "disk1");
