@@ -12,10 +12,13 @@ import {
 import type { SnapshotWish, Source } from "./create-plan.ts";
 import { copyLibrary, renderHoldLibrary, renderMarkWords } from "./hold-library.ts";
 
-/** How every script about a machine's volumes begins: locked, as they were seen, active. */
-export function renderBegin(
+type Seen = Pick<Source, "volumeGroup" | "volumeName"> &
+  Partial<Pick<Parameters<typeof renderExpect>[0], "seen">>;
+
+/** How every script about a machine's volumes begins: locked, as they were seen. */
+export function renderLocked(
   commands: VolumeGroupCommands,
-  sources: readonly Pick<Source, "volumeGroup" | "volumeName" | "seen">[],
+  sources: readonly Seen[],
   libvirtUri: string,
 ): string[] {
   const [root] = sources;
@@ -32,6 +35,17 @@ export function renderBegin(
     ...sources.flatMap(({ volumeGroup, volumeName, seen }) =>
       renderExpect({ commands, volumeGroup, volumeName, seen }),
     ),
+  ];
+}
+
+/** The same, and active. */
+export function renderBegin(
+  commands: VolumeGroupCommands,
+  sources: readonly Seen[],
+  libvirtUri: string,
+): string[] {
+  return [
+    ...renderLocked(commands, sources, libvirtUri),
     ...sources.map(({ volumeGroup, volumeName }) => commands.activate(volumeGroup, volumeName)),
   ];
 }

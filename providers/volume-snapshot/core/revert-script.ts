@@ -1,6 +1,6 @@
 import { quote } from "../../host/core/script.ts";
 import { renderExpect } from "../../image-volume/core/apply.ts";
-import { domainLibrary, renderStartDomains } from "../../image-volume/core/domains.ts";
+import { renderStartDomains } from "../../image-volume/core/domains.ts";
 import { buildTags, stoppedPrefix, volumeLock } from "../../image-volume/core/layout.ts";
 import { companions } from "../../image-volume/core/replace.ts";
 import { scriptLibrary } from "../../image-volume/core/script-library.ts";
@@ -10,8 +10,8 @@ import {
   renderVolumeScript,
   type VolumeGroupCommands,
 } from "../../volume-group/core/commands.ts";
-import { renderUnmake } from "./create-script.ts";
-import { copyLibrary, renderHoldLibrary } from "./hold-library.ts";
+import { renderLocked, renderUnmake } from "./create-script.ts";
+import { copyLibrary } from "./hold-library.ts";
 import type { Reverted, RevertPhase } from "./revert-plan.ts";
 
 interface Common {
@@ -72,7 +72,7 @@ export function renderSwitchAll(
   );
   const [begun = ""] = buildTags({ reverting: reference });
   return renderVolumeScript(commands, [
-    ...begin(commands, all, libvirtUri),
+    ...renderLocked(commands, all, libvirtUri),
     ...there.map(({ volumeGroup, volumeName }) => commands.activate(volumeGroup, volumeName)),
     ...renderKeepStopped(commands, all),
     `gw_all_domains ${devices.join(" ")}`,
@@ -148,7 +148,7 @@ export function renderFinish(
   const [isNext = ""] = buildTags({ role: "next" });
   const ids = all.map(({ volumeGroup, volumeName }) => `${volumeGroup}/${volumeName}`);
   return renderVolumeScript(commands, [
-    ...begin(commands, all, libvirtUri),
+    ...renderLocked(commands, all, libvirtUri),
     ...all.map(({ volumeGroup, volumeName }) => commands.activate(volumeGroup, volumeName)),
     ...ids.map(
       (id) => `${commands.lvm("lvchange", "--deltag", isNext, "--deltag", begun, id)} >&2`,
@@ -156,26 +156,4 @@ export function renderFinish(
     ...ids.slice(0, 1).flatMap((id) => renderStartDomains(commands, id)),
     "gw_done=1",
   ]);
-}
-
-function begin(
-  commands: VolumeGroupCommands,
-  all: readonly Reverted[],
-  libvirtUri: string,
-): string[] {
-  const [root] = all;
-  return [
-    scriptLibrary,
-    domainLibrary,
-    renderHoldLibrary(commands),
-    `libvirt_uri=${quote(libvirtUri)}`,
-    `root=${quote(`${root?.volumeGroup ?? ""}/${root?.volumeName ?? ""}`)}`,
-    ...all.map(
-      ({ volumeGroup, volumeName }) =>
-        `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
-    ),
-    ...all.flatMap(({ volumeGroup, volumeName, seen }) =>
-      renderExpect({ commands, volumeGroup, volumeName, seen }),
-    ),
-  ];
 }
