@@ -1,6 +1,7 @@
 import * as fs from "node:fs";
 import { Transform } from "node:stream";
 import * as minio from "minio";
+import { endpointOptions } from "../../providers/image-volume/core/endpoint.ts";
 import { imageError } from "../core/errors.ts";
 import { type LocalImage, type PublishedImage, renderSidecar } from "../core/plan.ts";
 
@@ -30,14 +31,9 @@ const partBytes = 16 * 1024 * 1024;
 /** Opens the store; nothing is asked before the first call. */
 export function openImageStore(store: Store): ImageStore {
   const { endpoint, bucket, region, credentials } = store;
-  const url = new URL(endpoint);
-  const useSSL = url.protocol === "https:";
   const client = new minio.Client({
-    endPoint: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? (useSSL ? 443 : 80) : Number(url.port),
-    useSSL,
+    ...endpointOptions(endpoint),
     region,
-    pathStyle: true,
     partSize: partBytes,
     ...credentials,
   });

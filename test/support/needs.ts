@@ -143,6 +143,7 @@ const probes = {
   ),
   gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
+  "systemd-analyze": command("systemd-analyze", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),
   pyyaml: command("python3", "-c", "import yaml"),

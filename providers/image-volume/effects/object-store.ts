@@ -3,6 +3,7 @@ import type { Readable } from "node:stream";
 import * as minio from "minio";
 import pRetry, { AbortError } from "p-retry";
 import { z } from "zod";
+import { endpointOptions } from "../core/endpoint.ts";
 import type { ImageReference } from "../core/arguments.ts";
 import { hasCode, imageError } from "../core/errors.ts";
 import { parseSidecar, sidecarBytes } from "../core/parsers.ts";
@@ -64,19 +65,13 @@ export function describeImage(image: ImageReference): string {
 
 /** Opens the store; the credentials are not tried before the first question. */
 export function openObjectStore(credentials: Credentials): ObjectStore {
-  const client = (image: ImageReference): minio.Client => {
-    const url = new URL(image.endpoint);
-    const useSSL = url.protocol === "https:";
-    return new minio.Client({
-      endPoint: url.hostname,
-      port: url.port === "" ? (useSSL ? 443 : 80) : Number(url.port),
-      useSSL,
+  const client = (image: ImageReference): minio.Client =>
+    new minio.Client({
+      ...endpointOptions(image.endpoint),
       region: image.region ?? "us-east-1",
-      pathStyle: true,
       retryOptions: { disableRetry: true },
       ...credentials,
     });
-  };
   return {
     readSidecar: (image) =>
       ask(image, `the checksum of image ${describeImage(image)}`, async () => {

@@ -1,5 +1,6 @@
 import * as minio from "minio";
 import { GroundworkError } from "../../errors.ts";
+import { endpointOptions } from "../../image-volume/core/endpoint.ts";
 import type { Credentials } from "../../image-volume/effects/object-store.ts";
 import type { StoredObject } from "../core/backups.ts";
 
@@ -31,14 +32,9 @@ const uploadSeconds = 24 * 3600;
 /** Opens the store; nothing is asked before the first call. */
 export function openBackupStore(location: StoreLocation, credentials: Credentials): BackupStore {
   const { endpoint, bucket, region } = location;
-  const url = new URL(endpoint);
-  const useSSL = url.protocol === "https:";
   const client = new minio.Client({
-    endPoint: url.hostname.replace(/^\[|\]$/g, ""),
-    port: url.port === "" ? (useSSL ? 443 : 80) : Number(url.port),
-    useSSL,
+    ...endpointOptions(endpoint),
     region,
-    pathStyle: true,
     ...credentials,
   });
   const ask = async <T>(what: string, question: () => Promise<T>): Promise<T> => {

@@ -4,6 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { isTime, renderCron, renderUnits } from "../../../scripts/lib/backup-schedule-plan.ts";
+import { requireNeeds } from "../../support/needs.ts";
 
 const schedule = {
   ...{ stack: "local", machine: "vm1", checkout: "/opt/my lab 100%", searchPath: "/usr/bin:/bin" },
@@ -29,7 +30,7 @@ describe("renderUnits", () => {
   });
 
   it("is what systemd itself accepts", function () {
-    if (spawnSync("systemd-analyze", ["--version"]).status !== 0) this.skip();
+    requireNeeds(this, ["systemd-analyze"]);
     const folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-units-"));
     try {
       const checkout = path.join(folder, "lab 100%");
