@@ -63,7 +63,8 @@ for (const where of ["this machine", "a host behind SSH"] as const)
           return fs.existsSync(file) ? [spawnSync("cat", [file], { encoding: "utf8" }).stdout] : [];
         })
         .filter(
-          (line) => line.includes(lab.group.folder) && /qemu-img|perl|curl|sha256sum/.test(line),
+          (line) =>
+            line.includes(lab.group.folder) && /qemu-img|python3|perl|curl|sha256sum/.test(line),
         );
 
     const partial = (): string => `${lab.cache}/${slow.digest}.part`;

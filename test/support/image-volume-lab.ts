@@ -148,7 +148,7 @@ export class ImageVolumeLab {
   /** The same for what writes images: qemu-img, and the program that inflates. */
   interposeDecoder(line: string): string {
     this.interpose("qemu-img", `case "$1" in convert) ${line} ;; esac`);
-    return this.interpose("perl", `case "$*" in *inflateReset*) ${line} ;; esac`);
+    return this.interpose("prlimit", `case "$1" in --pid) ${line} ;; esac`); // before our own decoder
   }
 
   removeVolumes(): void {

@@ -182,7 +182,7 @@ export function renderInflate(image: ImageFile, to: string): string {
     follow === undefined
       ? "''"
       : `${Buffer.from(follow.header).toString("hex")} ${quote(follow.part)} ${quote(entry)}`;
-  return `( ${renderOwnLimits(image)}; gw_inflate ${to} ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
+  return `( ${renderOwnLimits(image)} && gw_inflate ${to} ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
 }
 
 /**
