@@ -41,6 +41,7 @@ export interface ApplyArguments {
 export function renderApply(args: ApplyArguments): string {
   const { commands, volumeGroup, volumeName, steps } = args;
   const id = `${volumeGroup}/${volumeName}`;
+  const clone = steps.find((step) => step.kind === "cloneGolden");
   // The image is there by now: renderEnsureEntry fetched it.
   const lines = steps
     .filter(({ kind }) => kind !== "fetchImage")
@@ -55,17 +56,19 @@ export function renderApply(args: ApplyArguments): string {
     ...(args.image ? [unpackLibrary] : []),
     domainLibrary,
     `libvirt_uri=${quote(args.libvirtUri)}`,
-    ...(isThin(args) || steps.some(({ kind }) => kind === "cloneGolden") ? [thinLibrary] : []),
+    ...(isThin(args) || clone !== undefined ? [thinLibrary] : []),
     `device=${quote(devicePath(volumeGroup, volumeName))}`,
     // A volume that is there keeps its domain running, and its content, until there is something to write.
     ...(args.seen !== undefined && args.image ? renderAwaitDecoded(args.image) : []),
     `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
-    ...renderExpect(args),
+    ...(clone === undefined ? renderExpect(args) : renderExpectGolden(args, clone)),
     ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),
     "gw_begin",
     ...lines,
     'echo "@value steps $gw_steps"',
-    renderReport(commands, id),
+    clone === undefined || steps.length > 1
+      ? renderReport(commands, id)
+      : renderCloneReport(args, clone),
     `gw_keep_rates ${quote(args.rates)} || true`,
     ...(args.image?.transcode === true ? [renderTranscodeLater(args.image)] : []),
     "gw_done=1",
@@ -75,7 +78,21 @@ export function renderApply(args: ApplyArguments): string {
 /** Tells how the volume is at the end; see `parseVolumeReport`. */
 function renderReport(commands: VolumeGroupCommands, id: string): string {
   const look = commands.lvm("lvs", ...reportOptions, "-o", volumeColumns, id);
-  return `echo "@value volume $(${look} | tr -d '\\n')"`;
+  return `volume=$(${look}); echo "@value volume \${volume//$'\\n'/}"`;
+}
+
+/** The same of a clone, with what is known by then: to ask LVM takes as long as to make the clone. */
+function renderCloneReport(
+  { commands, volumeGroup, volumeName }: ApplyArguments,
+  { bytes }: Extract<Step, { kind: "cloneGolden" }>,
+): string {
+  return [
+    `if [ "$golden_bytes" -ge ${String(bytes)} ] && gw_uuid ${quote(volumeGroup)} ${quote(volumeName)}; then`,
+    '  echo "@value clone $uuid $golden_bytes"',
+    "else",
+    `  ${renderReport(commands, `${volumeGroup}/${volumeName}`)}`,
+    "fi",
+  ].join("\n");
 }
 
 /** Notes how long a step took. */
@@ -102,8 +119,34 @@ export function renderExpect(
     ...["--select", `vg_name="${volumeGroup}" && lv_name="${volumeName}"`],
   );
   return [
-    `seen=$(${look} | tr -d ' ')`,
+    `seen=$(${look}); seen=\${seen// /}`,
     `[ "$seen" = ${quote(expected)} ] || gw_fail host-changed "$seen"`,
+  ];
+}
+
+/**
+ * The same for a volume that is not there yet, and its golden volume: that is a clone's whole content, so
+ * it must still be what the plan saw. Sets `$golden_bytes`.
+ */
+function renderExpectGolden(
+  { commands, volumeGroup, volumeName }: ApplyArguments,
+  { golden, digest }: Extract<Step, { kind: "cloneGolden" }>,
+): string[] {
+  const look = commands.lvm(
+    ...(["lvs", "--noheadings", "--units", "b", "--nosuffix", "--separator", "|"] as const),
+    ...["-o", "lv_name,lv_size,lv_tags", "--select"],
+    `vg_name="${volumeGroup}" && (lv_name="${volumeName}" || lv_name="${golden}")`,
+  );
+  const tags = buildTags({ digest, state: "populated" });
+  return [
+    `seen=$(${look}) golden_bytes=''`,
+    "while IFS=' |' read -r name bytes tags; do",
+    '  [ -n "$name" ] || continue',
+    `  [ "$name" = ${quote(golden)} ] || gw_fail host-changed "$name|$bytes|$tags"`,
+    ...tags.map((tag) => `  [[ ,$tags, == *,${quote(tag)},* ]] || continue`),
+    "  golden_bytes=$bytes",
+    'done <<<"$seen"',
+    '[ -n "$golden_bytes" ] || gw_fail host-changed "the golden volume is gone"',
   ];
 }
 
@@ -195,26 +238,15 @@ function renderRoom({ seen, image, volumeGroup }: ApplyArguments): string[] {
   return [`gw_pool ${pool}`, renderCountBlocks(image), `gw_pool_takes ${pool} "$blocks"`];
 }
 
-/** The golden volume is a clone's whole content, so it must still be what the plan saw. */
 function renderClone(
   step: Extract<Step, { kind: "cloneGolden" }>,
   { commands, volumeGroup, volumeName }: ApplyArguments,
 ): string[] {
-  const look = commands.lvm(
-    "lvs",
-    "--noheadings",
-    "-o",
-    "lv_tags",
-    `${volumeGroup}/${step.golden}`,
-  );
+  const { golden, pool, bytes, addTags } = step;
   return [
-    `golden=",$(${look} 2>/dev/null | tr -d ' ')," || true`,
-    ...buildTags({ digest: step.digest, state: "populated" }).map(
-      (tag) =>
-        `[[ $golden == *,${quote(tag)},* ]] || gw_fail host-changed "the golden volume is gone"`,
-    ),
-    `gw_pool_takes ${quote(volumeGroup)} ${quote(step.pool)} 0`,
-    commands.clone(volumeGroup, step.golden, volumeName, step.bytes, step.addTags),
+    `gw_pool_takes ${quote(volumeGroup)} ${quote(pool)} 0`,
+    commands.clone(volumeGroup, golden, volumeName, addTags),
+    `[ "$golden_bytes" -ge ${String(bytes)} ] || ${commands.extend(volumeGroup, volumeName, bytes)}`,
   ];
 }
 

@@ -224,6 +224,23 @@ export function parseVolumeReport(printed: string, hostName: string): ObservedVo
   return buildVolume(row, []);
 }
 
+/**
+ * Reads what a script says of a clone that it has just made: device mapper's UUID of it, and its length.
+ * @throws GroundworkError `bad-probe-output`
+ */
+export function parseCloneReport(
+  printed: string,
+  { pool, addTags: tags }: { pool: string; addTags: readonly string[] },
+  hostName: string,
+): ObservedVolume {
+  const [, id = "", bytes] = /^LVM-\w{32}(\w{32}) ([0-9]+)$/.exec(printed) ?? [];
+  if (bytes === undefined) throw badProbe(hostName, "what it says of a clone is not understood");
+  const uuid = id.replace(/^(.{6})(.{4})(.{4})(.{4})(.{4})(.{4})(.{6})$/, "$1-$2-$3-$4-$5-$6-$7");
+  const marks = parseTags(tags);
+  const sizeBytes = Number(bytes);
+  return { uuid, sizeBytes, segmentType: "thin", pool, tags: [...tags], marks, users: [] };
+}
+
 /** Reads lines `name<TAB>bytes`; an entry whose length is not the one its name tells is none. */
 function parseCacheListing(lines: readonly string[]): Map<string, number> {
   const entries = new Map<string, number>();

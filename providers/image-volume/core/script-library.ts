@@ -45,14 +45,18 @@ gw_lock() {
   while :; do
     exec {gw_fd}>"$1"
     flock -w "$2" "$gw_fd" || gw_fail volume-locked "$3"
-    [ "$(stat -Lc %d:%i "/proc/$$/fd/$gw_fd")" != "$(stat -c %d:%i "$1" 2>/dev/null)" ] || return 0
+    [ ! "/proc/$$/fd/$gw_fd" -ef "$1" ] || return 0
     exec {gw_fd}>&-
   done
 }
 
 # gw_begin starts the clock; gw_took notes what has passed since, and starts it again. AMOUNT is what the
 # step's time grows with, 0 where nothing can be learnt from it.
-gw_begin() { gw_since=$(date +%s%3N); }
+gw_begin() { # bash tells the time since 5.0
+  gw_since=${"${EPOCHREALTIME:-$(date +%s.%6N)}"}
+  gw_since=${"${gw_since/[.,]/}"}
+  gw_since=${"${gw_since%???}"}
+}
 gw_took() { # STEP BYTES AMOUNT
   local before=$gw_since
   gw_begin
@@ -63,14 +67,17 @@ gw_took() { # STEP BYTES AMOUNT
 # gw_keep_rates FILE: adds this run's times to those of earlier ones, which count half each time. Of steps
 # below 1 MiB only those are kept that do not grow.
 gw_keep_rates() (
-  [ -d "$(dirname "$1")" ] || exit 0
+  [ -d "${"${1%/*}"}" ] || exit 0
   exec {lock}>"$1.lock"
   flock -n "$lock" || exit 0
-  { cat "$1" 2>/dev/null || true; printf %s "$gw_rates"; } | awk '
+  before=/dev/null
+  [ ! -f "$1" ] || before=$1
+  awk '
     NF != 3 || $3 + 0 < 1 { next }
     sub(/^\+/, "", $1) { if ($3 == 1 || $3 >= 1048576) { ms[$1] = ms[$1] / 2 + $2; of[$1] = of[$1] / 2 + $3 } next }
     { ms[$1] = $2; of[$1] = $3 }
-    END { for (step in ms) printf "%s %.0f %.2f\n", step, ms[step], of[step] }' | sort >"$1.new" && mv -f "$1.new" "$1"
+    END { for (step in ms) printf "%s %.0f %.2f\n", step, ms[step], of[step] }' "$before" - <<<"$gw_rates" >"$1.new" &&
+    mv -f "$1.new" "$1"
 )
 
 ${digestLibrary}

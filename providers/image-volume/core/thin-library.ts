@@ -3,12 +3,13 @@ export const thinLibrary = String.raw`
 # gw_pool VG POOL: sets the numbers of blocks meta_used, meta_all (of 4 KiB), data_used and data_all (of
 # chunk bytes), and the mode.
 gw_pool() {
-  local name="${"${1//-/--}-${2//-/--}"}" meta data rest
+  local name="${"${1//-/--}-${2//-/--}"}" meta data rest table
   [ -e "/dev/mapper/$name" ] || vg_lvm lvchange -ay "$1/$2" >&2
   [ ! -e "/dev/mapper/$name-tpool" ] || name+=-tpool # as soon as there is a volume in it
   read -r _ _ _ _ meta data _ mode rest < <(dmsetup status -- "$name")
   meta_used=${"${meta%/*}"} meta_all=${"${meta#*/}"} data_used=${"${data%/*}"} data_all=${"${data#*/}"}
-  chunk=$(($(dmsetup table -- "$name" | cut -d' ' -f6) * 512))
+  read -ra table < <(dmsetup table -- "$name")
+  chunk=$((table[5] * 512))
 }
 
 # gw_pool_takes VG POOL BLOCKS: fails unless so many more blocks find room, with their metadata.
@@ -21,6 +22,18 @@ gw_pool_takes() {
   # A block of metadata describes 126 to 252 blocks of data, and some more are needed on the way.
   [ "$meta" -gt $(($3 / 126 + 32)) ] ||
     gw_fail thin-metadata-full "$2: $((meta * 4)) KiB are free of the $((($3 / 126 + 32) * 4)) needed"
+}
+
+# gw_uuid VG LV: sets uuid to how the kernel knows the active volume: "LVM-", the group's UUID, the volume's.
+gw_uuid() {
+  local mapped name
+  for mapped in /sys/class/block/dm-*/dm; do
+    { read -r name <"$mapped/name"; } 2>/dev/null || continue # one that goes away meanwhile
+    [ "$name" = "${"${1//-/--}-${2//-/--}"}" ] || continue
+    read -r uuid <"$mapped/uuid"
+    return 0
+  done
+  return 1
 }
 
 # gw_blocks FORMAT FILE: prints how many blocks of a pool the image's data takes.

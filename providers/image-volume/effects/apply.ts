@@ -13,8 +13,13 @@ import {
   type PopulateOutcome,
   type StepOutcome,
 } from "../core/outcome.ts";
-import { type HostObservation, type ObservedVolume, parseVolumeReport } from "../core/parsers.ts";
-import { type DesiredVolume, type Observed, type Plan, plan } from "../core/plan.ts";
+import {
+  type HostObservation,
+  type ObservedVolume,
+  parseCloneReport,
+  parseVolumeReport,
+} from "../core/parsers.ts";
+import { type DesiredVolume, type Observed, type Plan, plan, type Step } from "../core/plan.ts";
 import { firstPhase, type Phase } from "../core/replace.ts";
 import { renderSwitch } from "../core/switch.ts";
 import { type ImageSource, withImage } from "./decoded.ts";
@@ -155,11 +160,23 @@ async function runPhase(
     );
   const done = parseStepOutcomes(values.get("steps"));
   recordSteps(done, image?.verify ?? false);
-  const reported = values.get("volume");
+  const volume = readReport(values, steps, hostName(uri));
   return {
     done: [...made, ...done],
-    ...(reported !== undefined && { volume: parseVolumeReport(reported, hostName(uri)) }),
+    ...(volume && { volume }),
   };
+}
+
+/** What a script says of the volume that it leaves. */
+function readReport(
+  values: ReadonlyMap<string, string>,
+  steps: readonly Step[],
+  host: string,
+): ObservedVolume | undefined {
+  const [clone, volume] = [values.get("clone"), values.get("volume")];
+  const cloned = steps.find((step) => step.kind === "cloneGolden");
+  if (clone !== undefined && cloned) return parseCloneReport(clone, cloned, host);
+  return volume === undefined ? undefined : parseVolumeReport(volume, host);
 }
 
 /** Tells telemetry of steps that a script has just carried out, one after the other. */

@@ -26,14 +26,8 @@ export interface VolumeGroupCommands {
     bytes: number,
     tags?: readonly string[],
   ): string;
-  /** Creates a thin volume with the content of another, and at least so many bytes; activates it. */
-  clone(
-    volumeGroup: string,
-    origin: string,
-    volume: string,
-    bytes: number,
-    tags?: readonly string[],
-  ): string;
+  /** Creates a thin volume with the content and the size of another; activates it. */
+  clone(volumeGroup: string, origin: string, volume: string, tags?: readonly string[]): string;
   /** Makes `/dev/<volume group>/<volume>` a block device of the volume's size, whatever was there. */
   activate(volumeGroup: string, volume: string): string;
   /** Activates every volume of the group: after a restart of the machine. */
@@ -100,15 +94,9 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
         ] as const),
         ...tags.flatMap((tag) => ["--addtag", tag]),
       ),
-    clone: (group, origin, volume, bytes, tags = []) =>
+    clone: (group, origin, volume, tags = []) =>
       call(
-        ...([
-          "vg_clone",
-          group,
-          volume,
-          checkedName("volume", origin),
-          wholeSectors(bytes),
-        ] as const),
+        ...(["vg_clone", group, volume, checkedName("volume", origin)] as const),
         ...tags.flatMap((tag) => ["--addtag", tag]),
       ),
     activate: (group, volume) => call("vg_activate", group, volume),

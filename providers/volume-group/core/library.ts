@@ -13,7 +13,7 @@ vg_fail() { echo "$*" >&2; exit 1; }
 # vg_locked VG COMMAND...: runs the command while no other run of ours changes this volume group.
 vg_locked() (
   vg=$1; shift
-  mkdir -p /run/lock
+  [ -d /run/lock ] || mkdir -p /run/lock
   exec {lock}>"/run/lock/groundwork-$vg.lock"
   flock -w 120 "$lock" || vg_fail "volume group $vg has been locked by another run for two minutes"
   "$@"
@@ -90,10 +90,9 @@ vg_create_thin() { # VG LV POOL BYTES OPTION...
   vg_lvm lvcreate -y --type thin -n "$lv" -V "$bytes"b --thinpool "$pool" "$@" "$vg" >/dev/null
 }
 
-vg_clone() { # VG LV ORIGIN BYTES OPTION...
-  local vg=$1 lv=$2 origin=$3 bytes=$4; shift 4
+vg_clone() { # VG LV ORIGIN OPTION...
+  local vg=$1 lv=$2 origin=$3; shift 3
   vg_lvm lvcreate -y --snapshot --setactivationskip n -n "$lv" "$@" "$vg/$origin" >/dev/null
-  [ "$(blockdev --getsize64 "/dev/$vg/$lv")" -ge "$bytes" ] || vg_extend "$vg" "$lv" "$bytes"
 }
 
 vg_extend() { # VG LV BYTES

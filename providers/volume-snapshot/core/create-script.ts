@@ -155,7 +155,7 @@ function renderPart(
   return [
     renderUnmake(commands, { volumeGroup, volumeName: target }, tags),
     how === "clone"
-      ? commands.clone(volumeGroup, volumeName, target, seen.sizeBytes, tags)
+      ? commands.clone(volumeGroup, volumeName, target, tags)
       : commands.create(volumeGroup, target, seen.sizeBytes, tags),
     ...(how === "clone"
       ? []

@@ -45,7 +45,10 @@ export function renderPrepare(
     commands.activate(volumeGroup, part.volumeName),
     renderUnmake(commands, { volumeGroup, volumeName: next }, tags),
     ...(isThin
-      ? [commands.clone(volumeGroup, part.volumeName, next, bytes, tags)]
+      ? [
+          commands.clone(volumeGroup, part.volumeName, next, tags),
+          ...(part.volume.sizeBytes < bytes ? [commands.extend(volumeGroup, next, bytes)] : []),
+        ]
       : [
           commands.create(volumeGroup, next, bytes, tags),
           `gw_copy ${quote(devicePath(volumeGroup, part.volumeName))} ${device}`,

@@ -86,11 +86,13 @@ describe("renderApply", () => {
     assertBash(script);
     assertOrder(
       script,
-      "lvs --noheadings -o lv_tags lab/pool-golden-a",
+      `lv_name="vm1-root" || lv_name="pool-golden-a"`,
+      '[ "$name" = pool-golden-a ] || gw_fail host-changed',
       `*,groundwork.digest=sha256:${digest},*`,
       "*,groundwork.state=populated,*",
       "gw_pool_takes lab pool 0",
-      "vg_locked lab vg_clone lab vm1-root pool-golden-a 4096 --addtag groundwork.owner=p/s",
+      "vg_locked lab vg_clone lab vm1-root pool-golden-a --addtag groundwork.owner=p/s",
+      '[ "$golden_bytes" -ge 4096 ] || vg_locked lab vg_extend lab vm1-root 4096',
     );
     assert.match(script, /gw_undo\+=/);
   });

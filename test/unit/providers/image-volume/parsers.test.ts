@@ -2,11 +2,13 @@ import * as assert from "node:assert/strict";
 import * as fc from "fast-check";
 import { GroundworkError } from "../../../../providers/errors.ts";
 import {
+  parseCloneReport,
   parseProbe,
   parseProgress,
   parseScriptReport,
   parseSidecar,
 } from "../../../../providers/image-volume/core/parsers.ts";
+import { parseTags } from "../../../../providers/image-volume/core/layout.ts";
 
 const digest = "0123456789abcdef".repeat(4);
 const other = "f".repeat(64);
@@ -191,4 +193,23 @@ describe("parseProgress", () => {
     for (const line of ["", "@progress convert", "@progress convert x", "progress fetch 5"])
       assert.equal(parseProgress(line), undefined);
   });
+});
+
+describe("parseCloneReport", () => {
+  const step = { pool: "pool", addTags: ["groundwork.owner=p/s", "groundwork.state=populated"] };
+  const [group, volume] = ["g".repeat(32), "abcdefGHIJklmnOPQRstuvWXYZ012345"];
+
+  it("writes the UUID as LVM does", () => {
+    const seen = parseCloneReport(`LVM-${group}${volume} 4194304`, step, "hv1");
+    assert.deepEqual(seen, {
+      ...{ uuid: "abcdef-GHIJ-klmn-OPQR-stuv-WXYZ-012345", sizeBytes: 4194304 },
+      ...{ segmentType: "thin", pool: "pool", tags: step.addTags, users: [] },
+      marks: parseTags(step.addTags),
+    });
+  });
+
+  for (const printed of ["", `LVM-${volume} 1`, `LVM-${group}${volume} -1`])
+    it(`refuses "${printed}"`, () => {
+      assert.throws(() => parseCloneReport(printed, step, "hv1"), { code: "bad-probe-output" });
+    });
 });

@@ -80,7 +80,8 @@ describe("gw_keep_rates", () => {
     ].join("\n");
     const { status, stderr } = spawnSync("bash", [], { input: script, encoding: "utf8" });
     assert.equal(status, 0, stderr);
-    return fs.existsSync(file) ? fs.readFileSync(file, "utf8") : "";
+    const lines = fs.existsSync(file) ? fs.readFileSync(file, "utf8").split(/(?<=\n)/) : [];
+    return lines.sort().join("");
   };
 
   it("counts earlier runs half each time, and learns nothing from what is small", () => {
