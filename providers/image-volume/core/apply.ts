@@ -235,7 +235,7 @@ function isThin({ seen }: Pick<ApplyArguments, "seen">): boolean {
 function renderRoom({ seen, image, volumeGroup }: ApplyArguments): string[] {
   if (seen?.pool === undefined || image === undefined) return [];
   const pool = `${quote(volumeGroup)} ${quote(seen.pool)}`;
-  return [`gw_pool ${pool}`, renderCountBlocks(image), `gw_pool_takes ${pool} "$blocks"`];
+  return [`gw_pool ${pool}; gw_chunk`, renderCountBlocks(image), `gw_pool_takes ${pool} "$blocks"`];
 }
 
 function renderClone(

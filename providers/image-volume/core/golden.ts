@@ -47,7 +47,7 @@ export function renderEnsureGolden(args: {
     'elif [ "$tags" != none ]; then',
     `  gw_fail host-changed ${quote(`${id} is not a golden volume`)}`,
     "fi",
-    `gw_pool ${quote(volumeGroup)} ${quote(pool)}`,
+    `gw_pool ${quote(volumeGroup)} ${quote(pool)}; gw_chunk`,
     renderCountBlocks(image),
     `gw_pool_takes ${quote(volumeGroup)} ${quote(pool)} "$blocks"`,
     "gw_begin",

@@ -212,7 +212,7 @@ function limits(virtualBytes: number): string {
   return `--as=${String(4 * 2 ** 30)} --cpu=${String(cpuSeconds)} --core=0`;
 }
 
-/** Sets `blocks` to how many blocks of a thin pool the image takes, at most; needs `gw_pool` before. */
+/** Sets `blocks` to how many blocks of a thin pool the image takes, at most; needs `gw_chunk` before. */
 export function renderCountBlocks({ entry, format, virtualBytes }: ImageFile): string {
   return format.packing === "none"
     ? `blocks=$(gw_blocks ${format.disk} ${quote(entry)})`

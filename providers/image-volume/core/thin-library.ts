@@ -1,14 +1,20 @@
 /** Bash that asks the kernel how full a thin pool is, which LVM's percentages tell only roughly. */
 export const thinLibrary = String.raw`
-# gw_pool VG POOL: sets the numbers of blocks meta_used, meta_all (of 4 KiB), data_used and data_all (of
-# chunk bytes), and the mode.
+# gw_pool VG POOL: sets the numbers of blocks meta_used, meta_all (of 4 KiB), data_used and data_all, the
+# mode, and what device mapper calls the pool.
 gw_pool() {
-  local name="${"${1//-/--}-${2//-/--}"}" meta data rest table
-  [ -e "/dev/mapper/$name" ] || vg_lvm lvchange -ay "$1/$2" >&2
-  [ ! -e "/dev/mapper/$name-tpool" ] || name+=-tpool # as soon as there is a volume in it
-  read -r _ _ _ _ meta data _ mode rest < <(dmsetup status -- "$name")
+  local meta data rest
+  pool_name="${"${1//-/--}-${2//-/--}"}"
+  [ -e "/dev/mapper/$pool_name" ] || vg_lvm lvchange -ay "$1/$2" >&2
+  [ ! -e "/dev/mapper/$pool_name-tpool" ] || pool_name+=-tpool # as soon as there is a volume in it
+  read -r _ _ _ _ meta data _ mode rest < <(dmsetup status -- "$pool_name")
   meta_used=${"${meta%/*}"} meta_all=${"${meta#*/}"} data_used=${"${data%/*}"} data_all=${"${data#*/}"}
-  read -ra table < <(dmsetup table -- "$name")
+}
+
+# gw_chunk: sets chunk to the length of a block of the pool that gw_pool has looked at, in bytes.
+gw_chunk() {
+  local table
+  read -ra table < <(dmsetup table -- "$pool_name")
   chunk=$((table[5] * 512))
 }
 
@@ -18,7 +24,10 @@ gw_pool_takes() {
   local meta=$((meta_all - meta_used)) data=$((data_all - data_used))
   [ "$mode" != out_of_data_space ] || gw_fail thin-pool-full "$2: no block is free"
   [ "$mode" = rw ] || gw_fail thin-pool-unfit "$2: the kernel calls it $mode"
-  [ "$data" -gt "$3" ] || gw_fail thin-pool-full "$2: $((data * chunk)) bytes are free of the $(($3 * chunk)) needed"
+  [ "$data" -gt "$3" ] || {
+    gw_chunk
+    gw_fail thin-pool-full "$2: $((data * chunk)) bytes are free of the $(($3 * chunk)) needed"
+  }
   # A block of metadata describes 126 to 252 blocks of data, and some more are needed on the way.
   [ "$meta" -gt $(($3 / 126 + 32)) ] ||
     gw_fail thin-metadata-full "$2: $((meta * 4)) KiB are free of the $((($3 / 126 + 32) * 4)) needed"
@@ -36,7 +45,7 @@ gw_uuid() {
   return 1
 }
 
-# gw_blocks FORMAT FILE: prints how many blocks of a pool the image's data takes.
+# gw_blocks FORMAT FILE, after gw_chunk: prints how many blocks of a pool the image's data takes.
 gw_blocks() {
   prlimit --as=4294967296 --cpu=600 --core=0 -- qemu-img map -f "$1" --output=json -- "$2" |
     awk -v chunk="$chunk" '
