@@ -59,7 +59,7 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e k3s fuzz bench check format
+.PHONY: test unit component integration e2e k3s fuzz bench check image-pins format
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
@@ -77,6 +77,9 @@ bench: ## Ratios against other methods and against what was promised
 
 check: ## Types, lint, formatting, shell scripts, unit and component tests
 	@scripts/setup && npm run --silent check
+
+image-pins: ## Digests of official container images anew by their tags; ARGS=--check only compares
+	@node --import=tsx/esm scripts/image-pins.ts $(ARGS)
 
 format: ## Formats every file
 	@npm run --silent format

@@ -11,7 +11,7 @@ interface Service {
   mem_limit?: string;
   ports?: string[];
   volumes?: string[];
-  build?: { args?: Record<string, string> } | string;
+  build?: { context: string; args?: Record<string, string> };
   healthcheck?: { test: string[] };
   user?: string;
 }
@@ -72,18 +72,30 @@ describe("compose.build.yaml", () => {
 });
 
 describe("compose.pull.yaml", () => {
-  it("pins every image by digest", () => {
-    const { services: pulled } = compose("compose.pull.yaml");
+  const { services: pulled } = compose("compose.pull.yaml");
+  const digest = /@sha256:[0-9a-f]{64}$/;
+
+  it("has every service, each by digest or built on images that it names by digest", () => {
     assert.deepEqual(Object.keys(pulled).sort(), Object.keys(main.services).sort());
     for (const [name, { image = "", build }] of Object.entries(pulled)) {
-      const from = typeof build === "object" ? build.args?.["IMAGE"] : image;
-      const text =
-        typeof build === "string"
-          ? read(path.join(build, "Dockerfile"))
-              .match(/^FROM \S+/gm)
-              ?.at(-1)
-          : from;
-      assert.match(text ?? "", /@sha256:[0-9a-f]{64}$/, name);
+      const images = build === undefined ? [image] : Object.entries(build.args ?? {});
+      assert.ok(images.length > 0, name);
+      for (const each of images)
+        if (typeof each === "string") assert.match(each, digest, name);
+        else if (each[0] !== "DATA") assert.match(each[1], digest, `${name}: ${each[0]}`);
+    }
+  });
+
+  it("names every image that is built on: Dockerfiles name none", () => {
+    for (const [name, { build }] of Object.entries(pulled)) {
+      if (build === undefined) continue;
+      const text = read(path.join(build.context, "Dockerfile"));
+      const [head = "", ...stages] = text.split(/^FROM /m);
+      for (const stage of stages) {
+        const variable = /^\$\{(\w+)\}/.exec(stage)?.[1] ?? stage;
+        assert.match(head, new RegExp(`^ARG ${variable}$`, "m"), name);
+        assert.ok(build.args?.[variable] !== undefined, `${name}: ${variable}`);
+      }
     }
     for (const folder of ["backend", "frontend", "containers"])
       for (const [from] of read(`${folder}/Dockerfile`).matchAll(/^FROM .*$/gm))
