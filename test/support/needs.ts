@@ -151,6 +151,7 @@ const probes = {
   openssl: command("openssl", "version"),
   go: command("go", "version"),
   dockerd: all(asRoot, command("dockerd", "--version"), command("docker", "--version")),
+  cargo: command("cargo", "--version"),
   compose,
   busybox: present("/bin/busybox"),
   pulumi,
