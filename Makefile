@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone top provision-server
+.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone compact top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -43,6 +43,9 @@ backup: ## Machines' disks in the object store: make backup ARGS="create vm1", o
 
 clone: ## Another machine with the content of one: make clone M=vm1 TO=vm2
 	@scripts/run clone --stack "$(STACK)" "$(M)" "$(TO)" $(ARGS)
+
+compact: ## A smaller image with the same content: make compact ARGS="debian --as debian-small"
+	@scripts/run compact --stack "$(STACK)" $(ARGS)
 
 top: ## What hypervisors and machines use: processors, memory, disks, networks, volume groups, caches
 	@scripts/run top --stack "$(STACK)" $(ARGS)
