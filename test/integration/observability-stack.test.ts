@@ -64,6 +64,8 @@ describe("observability stack", function () {
   it("publishes the documented ports and no others", async () => {
     const ports = await lab.engine.docker(["ps", "--format", "{{.Ports}}"]);
     const published = [...ports.matchAll(/0\.0\.0\.0:(\d+)->/g)].map(([, port]) => Number(port));
+    const own = [...ports.matchAll(/127\.\S+:\d+->\S+/g)].map(([port]) => port.replace(",", ""));
+    assert.deepEqual(own, ["127.0.0.1:5514->5514/udp"]);
     assert.deepEqual(
       published.sort((a, b) => a - b),
       [80, 5000, 9090], // and 3000 where there is Grafana
@@ -108,6 +110,17 @@ describe("observability stack", function () {
       const records = await lab.logs(`{service_name="backend"} | trace_id="${id}"`);
       assert.deepEqual(records.map(({ body }) => body).sort(), ["task completed", "task created"]);
       for (const { fields } of records) assert.match(fields["span_id"] ?? "", /^[0-9a-f]{16}$/);
+    });
+    await eventually("the records of the page's server", async () => {
+      const records = await lab.logs(`{service_name="frontend"} | trace_id="${id}"`);
+      assert.deepEqual(
+        records.map(({ body, fields }) => `${body} ${fields["http_response_status_code"] ?? ""}`),
+        [`PATCH /api/tasks/${String(task.id)} 200`, "POST /api/tasks 201"],
+      );
+      for (const { fields } of records) {
+        assert.equal(fields["span_id"], "00f067aa0ba902b7");
+        assert.ok(Number(fields["http_server_request_duration"]) < 15);
+      }
     });
     await eventually("the trace", async () => {
       const trace = await lab.trace(id);

@@ -38,9 +38,13 @@ describe("compose.yaml", () => {
     assert.ok(total <= 4096 - 512, `${String(total)} MiB`);
   });
 
-  it("publishes 80, 3000, 5000 and 9090, and nothing else", () => {
+  it("publishes 80, 3000, 5000 and 9090, and to the machine alone where its engine sends logs", () => {
     const ports = services.flatMap(([, { ports = [] }]) => ports);
-    const published = ports.map((port) => /:(?:\$\{HTTP_PORT:-)?(\d+)\}?:\d+$/.exec(port)?.[1]);
+    const forEngine = "127.0.0.1:5514:5514/udp";
+    assert.ok(ports.includes(forEngine));
+    const published = ports
+      .filter((port) => port !== forEngine)
+      .map((port) => /:(?:\$\{HTTP_PORT:-)?(\d+)\}?:\d+$/.exec(port)?.[1]);
     assert.deepEqual(published.sort(), ["3000", "5000", "80", "9090"]);
   });
 
