@@ -14,6 +14,7 @@ export const pins = {
   /** The last release whose module can be built from the registry. */
   tempo: "1.5.0",
   healthcheck: "1.0.0",
+  cadvisor: "0.60.6",
   /** What the stand-in for k3s says it is: the Kubernetes that tools/k3s pins, as k3s names its releases. */
   k3s: "v1.34.3+k3s1",
   /** The same sources under the name of the release before, from which tests upgrade. */
@@ -35,6 +36,7 @@ export const toolNames = [
   "loki",
   "tempo",
   "healthcheck",
+  "cadvisor",
   "k3s",
   "k3s-before",
   "k3s-airgap",
@@ -213,6 +215,18 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
     why: "asks a service in a container how it is",
     recipe: { kind: "go", module: "healthcheck", package: ".", ldflags: strip },
     buildSeconds: 5,
+    only: "tests",
+  },
+  cadvisor: {
+    title: `cAdvisor ${pins.cadvisor}`,
+    why: "tells what containers use in the observability stack",
+    recipe: {
+      kind: "go",
+      module: "cadvisor",
+      package: ".",
+      ldflags: `${strip} -X main.version=${pins.cadvisor}`,
+    },
+    buildSeconds: 15,
     only: "tests",
   },
   k3s: k3sTool(pins.k3s, 260),

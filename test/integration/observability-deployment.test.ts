@@ -8,14 +8,14 @@ import { argumentsSchema } from "../../providers/compose-project/core/arguments.
 import { deploy, desiredFiles, examine } from "../../providers/compose-project/effects/project.ts";
 import { removeProject } from "../../providers/compose-project/effects/remove.ts";
 import { openHost } from "../../providers/host/effects/host.ts";
-import { ensureArchive } from "../../scripts/lib/container-images.ts";
-import { cacheRoot, toolPaths } from "../../scripts/lib/tools-paths.ts";
+import { ensureArchive, imagePrograms } from "../../scripts/lib/container-images.ts";
+import { cacheRoot } from "../../scripts/lib/tools-paths.ts";
 import { judge, parseGuestProbe, renderGuestProbe } from "../../scripts/lib/verify-plan.ts";
 import { ensureImages, imageVariable } from "../../stacks/observability/images/index.ts";
 import { type DockerEngine, startDockerEngine } from "../support/docker-engine.ts";
 import { startMinio, type TestMinio } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
-import { ObservabilityLab } from "../support/observability-lab.ts";
+import { ObservabilityLab, removeSlices } from "../support/observability-lab.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
 
@@ -42,16 +42,18 @@ describe("the observability lab deployed over SSH", function () {
       filter: (file) => !file.includes("node_modules"),
     });
     engine = await startDockerEngine();
-    undo.push(() => engine.stop());
+    undo.push(() => {
+      engine.stop();
+      removeSlices();
+    });
     sshd = await startSshd(engine.environment, `/run/netns/${engine.namespace}`);
     undo.push(() => sshd.stop());
     minio = await startMinio();
     undo.push(() => minio.stop());
     process.env["GROUNDWORK_OBJECT_STORE_CREDENTIALS"] = minio.credentialsFile;
-    const { collector, loki, tempo, healthcheck } = toolPaths(process.env);
     const made = await ensureImages({
       cache: cacheRoot(process.env),
-      programs: { otelcol: collector, loki, tempo, healthcheck },
+      programs: imagePrograms(process.env),
       report: () => undefined,
     });
     const { endpoint, region, credentials } = minio;
@@ -92,7 +94,7 @@ describe("the observability lab deployed over SSH", function () {
 
   it("loads its images out of the object store, comes up and passes its smoke test", async () => {
     await run();
-    assert.equal(Object.keys(await containers()).length, 8);
+    assert.equal(Object.keys(await containers()).length, 9);
   });
 
   it("touches no container when nothing changed", async () => {

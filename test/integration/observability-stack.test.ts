@@ -6,7 +6,7 @@ import { ObservabilityLab } from "../support/observability-lab.ts";
 import { eventually } from "../support/until.ts";
 
 const services = [
-  ...["alertmanager", "backend", "frontend", "loki"],
+  ...["alertmanager", "backend", "cadvisor", "frontend", "loki"],
   ...["node-exporter", "otel-collector", "prometheus", "tempo"],
 ];
 

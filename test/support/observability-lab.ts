@@ -1,7 +1,9 @@
 import { execa } from "execa";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { cacheRoot, toolPaths } from "../../scripts/lib/tools-paths.ts";
+import { imagePrograms } from "../../scripts/lib/container-images.ts";
+import { cacheRoot } from "../../scripts/lib/tools-paths.ts";
 import {
   ensureImages,
   type ImageName,
@@ -42,10 +44,9 @@ export class ObservabilityLab {
 
   /** Engine, images and project; nothing is up yet. Call `requireNeeds(this, ObservabilityLab.needs)` before. */
   static async make(): Promise<ObservabilityLab> {
-    const { collector, loki, tempo, healthcheck } = toolPaths(process.env);
     const images = await ensureImages({
       cache: cacheRoot(process.env),
-      programs: { otelcol: collector, loki, tempo, healthcheck },
+      programs: imagePrograms(process.env),
       report: (line) => process.stderr.write(`    ${line}\n`),
     });
     const engine = await startDockerEngine();
@@ -199,7 +200,14 @@ export class ObservabilityLab {
 
   stop(): void {
     this.engine.stop();
+    removeSlices();
   }
+}
+
+/** What an engine without systemd leaves of the services' control groups; those in use stay. */
+export function removeSlices(): void {
+  const find = ["/sys/fs/cgroup", "-depth", "-type", "d", "-name", "lab-*.slice"];
+  spawnSync("find", [...find, "-exec", "rmdir", "{}", "+"], { stdio: "ignore" });
 }
 
 function socketOf(engine: DockerEngine): string {

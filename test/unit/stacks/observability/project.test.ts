@@ -8,6 +8,7 @@ const project = path.resolve(import.meta.dirname, "../../../../stacks/observabil
 
 interface Service {
   image?: string;
+  cgroup_parent?: string;
   mem_limit?: string;
   ports?: string[];
   volumes?: string[];
@@ -55,6 +56,16 @@ describe("compose.yaml", () => {
     }
   });
 
+  it("puts every service into the control group by which its figures are known", () => {
+    for (const [name, { cgroup_parent }] of services)
+      assert.equal(cgroup_parent, `lab-${name}.slice`);
+  });
+
+  it("gives nobody Docker's socket", () => {
+    for (const file of ["compose.yaml", "compose.build.yaml", "compose.pull.yaml"])
+      assert.doesNotMatch(read(file), /docker\.sock|^\s*privileged:|\/var\/run/m);
+  });
+
   it("keeps data in named volumes alone", () => {
     const named = new Set(Object.keys(main.volumes ?? {}));
     for (const [name, { volumes = [] }] of services)
@@ -63,6 +74,29 @@ describe("compose.yaml", () => {
         const isNamed = !source.startsWith(".") && !source.startsWith("/");
         assert.ok(isNamed ? named.has(source) : mode.startsWith("ro"), `${name}: ${volume}`);
       }
+  });
+});
+
+describe("prometheus.yml", () => {
+  it("knows the service of a control group, whichever driver Docker uses", () => {
+    const { scrape_configs } = parse(read("prometheus/prometheus.yml")) as {
+      scrape_configs: { job_name: string; metric_relabel_configs?: { regex: string }[] }[];
+    };
+    const job = scrape_configs.find(({ job_name }) => job_name === "cadvisor");
+    const regex = new RegExp(`^(?:${job?.metric_relabel_configs?.[0]?.regex ?? ""})$`); // as Prometheus anchors it
+    const id = "0123456789abcdef".repeat(4);
+    for (const [group, service] of [
+      [`/lab-loki.slice/${id}`, "loki"],
+      [`/system.slice/docker.service/lab-otel-collector.slice/${id}`, "otel-collector"],
+      [`/lab.slice/lab-loki.slice/docker-${id}.scope`, "loki"],
+      [`/lab.slice/lab-otel.slice/lab-otel-collector.slice/docker-${id}.scope`, "otel-collector"],
+      ["/lab.slice/lab-loki.slice", undefined],
+      [`/lab.slice/lab-loki.slice/docker-${id}.scope/inner`, undefined],
+      [`/system.slice/docker-${id}.scope`, undefined],
+      [`/docker/${id}`, undefined],
+      ["/", undefined],
+    ] as const)
+      assert.equal(regex.exec(group)?.[1], service, group);
   });
 });
 
