@@ -122,6 +122,7 @@ describe("observability stack", function () {
         assert.ok(Number(fields["http_server_request_duration"]) < 15);
       }
     });
+    assert.ok((await lab.compose("logs", "frontend")).includes(id), "the engine keeps a copy");
     await eventually("the trace", async () => {
       const trace = await lab.trace(id);
       for (const part of ['"POST /api/tasks"', '"INSERT /data/tasks.db"', '"backend"'])
