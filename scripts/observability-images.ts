@@ -29,7 +29,7 @@ await runCommand(
   new Command("observability-images")
     .description(
       `Makes the container images of the observability lab without a registry: ${imageNames.join(", ")}. ` +
-        "Programs come from set-up: scripts/setup --tests.",
+        "Programs come from set-up: scripts/setup --observability.",
     )
     .option("--json", "the images as JSON: name, tag and file")
     .action(make),

@@ -1,3 +1,4 @@
+import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import {
@@ -6,6 +7,7 @@ import {
 } from "../../providers/compose-project/core/arguments.ts";
 import { examine, deploy, desiredFiles } from "../../providers/compose-project/effects/project.ts";
 import { removeProject } from "../../providers/compose-project/effects/remove.ts";
+import { GroundworkError } from "../../providers/errors.ts";
 import { type Host, openHost } from "../../providers/host/effects/host.ts";
 import { DockerHost } from "./docker-host.ts";
 import { composePlugin } from "./needs.ts";
@@ -63,9 +65,9 @@ export class ComposeLab {
     this.#local = path.join(engine.folder, "local");
   }
 
-  /** Needs `composeNeeds`. */
-  static async make(): Promise<ComposeLab> {
-    const engine = await DockerHost.start();
+  /** Needs `composeNeeds`. @param options as for the engine */
+  static async make(options: { diskMiB?: number } = {}): Promise<ComposeLab> {
+    const engine = await DockerHost.start(options);
     try {
       engine.addCompose(composePlugin() ?? "");
       engine.importBusybox(busybox);
@@ -93,6 +95,15 @@ export class ComposeLab {
     fs.rmSync(this.#local, { recursive: true, force: true });
     for (const [name, text] of Object.entries(files)) this.write(name, text);
     this.reported.length = 0;
+  }
+
+  /** Has the web server take some seconds to start. */
+  slowDown(): void {
+    this.edit(
+      "compose.yaml",
+      'command: [httpd, -f, -p, "8080", -h, /www]',
+      'command: [sh, -c, "sleep 3; exec httpd -f -p 8080 -h /www"]',
+    );
   }
 
   /** The project's path on the host, which is on this machine. */
@@ -186,6 +197,16 @@ export class ComposeLab {
     this.sshd.stop();
     this.engine.stop();
   }
+}
+
+/** Waits for work that must fail on purpose; gives its error. */
+export async function failureOf(work: Promise<unknown>): Promise<GroundworkError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof GroundworkError, `ended with ${String(error)}`);
+  return error;
 }
 
 export const composeNeeds = [
