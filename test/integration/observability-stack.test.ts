@@ -41,7 +41,7 @@ describe("observability stack", function () {
   });
 
   it("idles below 2.5 GiB", async () => {
-    const lines = await lab.engine.docker(["stats", "--no-stream", "--format", "{{.MemUsage}}"]);
+    const lines = await lab.engine.runDocker(["stats", "--no-stream", "--format", "{{.MemUsage}}"]);
     const units: Record<string, number> = { KiB: 1 / 1024, MiB: 1, GiB: 1024 };
     const mebibytes = lines.split("\n").map((line) => {
       const [, amount = "", unit = ""] = /^([\d.]+)(\wiB)/.exec(line) ?? [];
@@ -62,7 +62,7 @@ describe("observability stack", function () {
   });
 
   it("publishes the documented ports and no others", async () => {
-    const ports = await lab.engine.docker(["ps", "--format", "{{.Ports}}"]);
+    const ports = await lab.engine.runDocker(["ps", "--format", "{{.Ports}}"]);
     const published = [...ports.matchAll(/0\.0\.0\.0:(\d+)->/g)].map(([, port]) => Number(port));
     const own = [...ports.matchAll(/127\.\S+:\d+->\S+/g)].map(([port]) => port.replace(",", ""));
     assert.deepEqual(own, ["127.0.0.1:5514->5514/udp"]);
@@ -137,7 +137,7 @@ describe("observability stack", function () {
   it("finds its configuration right, and the rules right by their own tests", async () => {
     const { exitCode, output } = await lab.run("check-config");
     assert.equal(exitCode, 0, output);
-    const tested = await lab.engine.docker([
+    const tested = await lab.engine.runDocker([
       ...["exec", "lab-prometheus-1", "promtool", "test", "rules"],
       "/etc/prometheus/tests/alerts.test.yml",
     ]);

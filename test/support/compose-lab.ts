@@ -10,7 +10,7 @@ import { removeProject } from "../../providers/compose-project/effects/remove.ts
 import { GroundworkError } from "../../providers/errors.ts";
 import { type Host, openHost } from "../../providers/host/effects/host.ts";
 import { DockerHost } from "./docker-host.ts";
-import { composePlugin } from "./needs.ts";
+import { composePlugin, type Need, requireNeeds } from "./needs.ts";
 import { startSshd, type TestSshd } from "./sshd.ts";
 
 export const busybox = "groundwork-test/busybox:1";
@@ -65,7 +65,7 @@ export class ComposeLab {
     this.#local = path.join(engine.folder, "local");
   }
 
-  /** Needs `composeNeeds`. @param options as for the engine */
+  /** @param options as for the engine */
   static async make(options: { diskMiB?: number } = {}): Promise<ComposeLab> {
     const engine = await DockerHost.start(options);
     try {
@@ -209,7 +209,32 @@ export async function failureOf(work: Promise<unknown>): Promise<GroundworkError
   return error;
 }
 
-export const composeNeeds = [
-  ...(["root", "netns", "dockerd", "compose", "busybox"] as const),
+const composeNeeds: readonly Need[] = [
+  ...(["root", "netns", "mountns", "dockerd", "compose", "busybox"] as const),
   ...(["sshd", "netcat"] as const),
 ];
+
+/**
+ * Gives a suite a lab of its own: call it in `describe`, and what it returns in hooks and tests.
+ * @param options what the suite needs besides, the size of a disk for the engine's data alone, and what else is to
+ *   be made before the tests, which a hook of the suite's own would try where a need is missing as well
+ */
+export function useComposeLab(
+  options: {
+    needs?: readonly Need[];
+    diskMiB?: number;
+    prepare?: () => Promise<void>;
+  } = {},
+): () => ComposeLab {
+  let lab: ComposeLab | undefined;
+  before(async function () {
+    requireNeeds(this, [...composeNeeds, ...(options.needs ?? [])]);
+    lab = await ComposeLab.make(options);
+    await options.prepare?.();
+  });
+  after(() => lab?.stop());
+  return () => {
+    if (lab === undefined) throw new Error("the lab is made in a hook");
+    return lab;
+  };
+}

@@ -1,6 +1,8 @@
+import { execa } from "execa";
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { makeReachableNamespace } from "./reachable-namespace.ts";
 import { makeScratch, tied, undoAtExit, waitUntilReady } from "./scratch.ts";
 import { until } from "./until.ts";
 
@@ -8,12 +10,13 @@ let made = 0;
 
 /**
  * Docker's engine, the real one, with a network namespace, a data folder and a socket of its own.
- * Needs ["root", "netns", "dockerd"].
+ * Needs ["root", "netns", "mountns", "dockerd"].
  */
 export class DockerHost {
   readonly #scratch = makeScratch("docker");
   readonly folder = this.#scratch.folder;
-  readonly #name = `gw-docker-${String(process.pid)}-${String((made += 1))}`;
+  readonly #index = (made += 1);
+  readonly #name = `gw-docker-${String(process.pid)}-${String(this.#index)}`;
   /** Path of the network namespace in which published ports are. */
   readonly namespace = `/run/netns/${this.#name}`;
   readonly socket = path.join(this.folder, "docker.sock");
@@ -24,6 +27,7 @@ export class DockerHost {
   };
   /** Folder of images, containers and volumes. */
   readonly data = path.join(this.folder, "data");
+  #network: ReturnType<typeof makeReachableNamespace> | undefined;
   #pid: number | undefined;
   #stop: () => void = () => undefined;
 
@@ -61,19 +65,24 @@ export class DockerHost {
   }
 
   async #start(): Promise<void> {
-    execFileSync("ip", ["netns", "add", this.#name]);
-    execFileSync("ip", ["-n", this.#name, "link", "set", "lo", "up"]);
+    this.#network = makeReachableNamespace(this.#name, this.#index);
     await this.#launch();
+  }
+
+  /** The address under which published ports are reached from this machine. */
+  get address(): string {
+    return this.#network?.address ?? "";
   }
 
   async #launch(): Promise<void> {
     const file = (name: string): string => path.join(this.folder, name);
     const log = (): string => fs.readFileSync(file("log"), "utf8").slice(-2000);
     const output = fs.openSync(file("log"), "w");
-    // Not `ip netns exec`, which hides the control groups.
+    // Not `ip netns exec`, which hides the control groups. Its mounts end with it; they are shared among its
+    // containers, as systemd has it, or none could see the host's as a slave.
     const [command, args] = tied("nsenter", [
-      `--net=${this.namespace}`,
-      "dockerd",
+      ...[`--net=${this.namespace}`, "unshare", "--mount", "--propagation", "private"],
+      ...["sh", "-c", 'mount --make-rshared / && exec "$@"', "sh", "dockerd"],
       ...["--data-root", this.data, "--exec-root", file("exec"), "--pidfile", file("pid")],
       ...["--host", `unix://${this.socket}`, "--storage-driver", "overlay2"],
     ]);
@@ -98,6 +107,15 @@ export class DockerHost {
       env: { ...process.env, ...this.environment },
       timeout: 60_000,
     });
+  }
+
+  /** The same for what takes long, and with a folder in which it runs. */
+  async runDocker(args: readonly string[], cwd = this.folder): Promise<string> {
+    const result = await execa("docker", args, {
+      ...{ cwd, env: this.environment, all: true, reject: false, stdin: "ignore" },
+    });
+    if (result.exitCode === 0) return result.stdout;
+    throw new Error(`docker ${args.join(" ")}: ${result.all === "" ? "failed" : result.all}`);
   }
 
   /** Makes Compose V2 known to `docker` here. @param file the plugin's binary */
@@ -159,7 +177,7 @@ export class DockerHost {
     if (containers.length > 0) this.tryDocker("rm", "-f", ...containers);
     if (this.#pid !== undefined) endGently(this.#pid);
     for (const pid of pidsIn(this.folder)) endGently(pid, "SIGKILL");
-    spawnSync("ip", ["netns", "del", this.#name]);
+    this.#network?.remove();
     this.#scratch.remove();
   }
 }

@@ -99,7 +99,7 @@ async function useLab(lab: ObservabilityLab): Promise<string> {
 /** A request fails for want of a table, which is back when this returns. */
 async function failOnce(lab: ObservabilityLab): Promise<void> {
   const rename = (from: string, to: string): Promise<string> =>
-    lab.engine.docker([
+    lab.engine.runDocker([
       ...["exec", "lab-backend-1", "python3", "-c"],
       `import sqlite3; sqlite3.connect("/data/tasks.db").execute("ALTER TABLE ${from} RENAME TO ${to}")`,
     ]);
