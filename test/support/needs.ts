@@ -144,6 +144,7 @@ const probes = {
   ),
   gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
+  systemd: all(asRoot, present("/lib/systemd/systemd")),
   "systemd-analyze": command("systemd-analyze", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),
