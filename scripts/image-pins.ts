@@ -6,11 +6,13 @@ import { GroundworkError } from "../providers/errors.ts";
 import { parsePins, renderPins } from "../stacks/observability/images/index.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
+import { goEnvironment } from "./lib/tools-make.ts";
 
 /** What a registry has under a tag now, for all its platforms. */
 async function readDigest(tag: string): Promise<string> {
   const crane = ["-C", path.join(checkout, "tools/crane"), "tool", "crane"];
   const { exitCode, stdout, stderr } = await execa("go", [...crane, "digest", tag], {
+    env: goEnvironment,
     reject: false,
   });
   if (exitCode === 0 && /^sha256:[0-9a-f]{64}$/.test(stdout)) return stdout;
