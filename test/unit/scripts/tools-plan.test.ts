@@ -86,7 +86,7 @@ describe("planTools", () => {
 
   it("makes what the observability lab's images are made of, and nothing of tests, for a stack that asks for it", () => {
     const extra = wantedTools(["observability"]).filter((tool) => !ofLab.includes(tool));
-    assert.deepEqual(extra, ["collector", "loki", "tempo", "healthcheck"]);
+    assert.deepEqual(extra, ["collector", "loki", "tempo", "healthcheck", "cadvisor"]);
     const facts: ToolFacts = { source: "vendor", goVersion: undefined, states: states(absent) };
     assert.throws(() => planTools(facts, wantedTools(["observability"])), {
       code: "go-missing",
