@@ -62,12 +62,15 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e k3s fuzz bench check image-pins format
+.PHONY: test unit component integration e2e k3s observability-e2e fuzz bench check format image-pins
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
 k3s: ## Clusters end to end on a stand-in for k3s, under emulation; not part of `make test`
 	@scripts/setup --k3s && scripts/run test $(ARGS) k3s
+
+observability-e2e: ## The observability lab on a machine of its own, under emulation; not part of `make test`
+	@scripts/setup --tests && scripts/run test $(ARGS) observability-e2e
 
 unit component integration e2e: ## One kind of tests only
 	@scripts/run test $(ARGS) $@
@@ -91,5 +94,5 @@ format: ## Formats every file
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9 ]*:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z][a-z0-9 -]*:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSTACK=%s, out of:%s\n' "$(STACK)" "$(patsubst Pulumi.%.yaml, %,$(wildcard Pulumi.*.yaml))"
