@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone top provision-server
+.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone compact top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -44,6 +44,9 @@ backup: ## Machines' disks in the object store: make backup ARGS="create vm1", o
 clone: ## Another machine with the content of one: make clone M=vm1 TO=vm2
 	@scripts/run clone --stack "$(STACK)" "$(M)" "$(TO)" $(ARGS)
 
+compact: ## A smaller image with the same content: make compact ARGS="debian --as debian-small"
+	@scripts/run compact --stack "$(STACK)" $(ARGS)
+
 top: ## What hypervisors and machines use: processors, memory, disks, networks, volume groups, caches
 	@scripts/run top --stack "$(STACK)" $(ARGS)
 
@@ -59,12 +62,15 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 	@scripts/env "$(STACK)"
 
 ##@ Development
-.PHONY: test unit component integration e2e k3s fuzz bench check format
+.PHONY: test unit component integration e2e k3s observability-e2e fuzz bench check format image-pins
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
 k3s: ## Clusters end to end on a stand-in for k3s, under emulation; not part of `make test`
 	@scripts/setup --k3s && scripts/run test $(ARGS) k3s
+
+observability-e2e: ## The observability lab on a machine of its own, under emulation; not part of `make test`
+	@scripts/setup --tests && scripts/run test $(ARGS) observability-e2e
 
 unit component integration e2e: ## One kind of tests only
 	@scripts/run test $(ARGS) $@
@@ -78,6 +84,9 @@ bench: ## Ratios against other methods and against what was promised
 check: ## Types, lint, formatting, shell scripts, unit and component tests
 	@scripts/setup && npm run --silent check
 
+image-pins: ## Digests of official container images anew by their tags; ARGS=--check only compares
+	@node --import=tsx/esm scripts/image-pins.ts $(ARGS)
+
 format: ## Formats every file
 	@npm run --silent format
 
@@ -85,5 +94,5 @@ format: ## Formats every file
 help:
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z][a-z0-9 ]*:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z][a-z0-9 -]*:.*## / { gsub(/\$$\$$/, "$$", $$2); printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@printf '\nSTACK=%s, out of:%s\n' "$(STACK)" "$(patsubst Pulumi.%.yaml, %,$(wildcard Pulumi.*.yaml))"

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { parseCidr } from "../components/planning/addresses.ts";
+import { debianReleases } from "../images/core/debian.ts";
 import { baseImageFormats } from "../providers/image-volume/core/base-image.ts";
 import { encodings } from "../providers/image-volume/core/transcode.ts";
 import { cluster } from "./cluster.ts";
@@ -75,6 +76,14 @@ const image = z
       }),
     build: z
       .strictObject({
+        release: z
+          .enum(debianReleases)
+          .optional()
+          .meta({
+            description:
+              "Release of Debian; by default that of the machine that builds, or trixie where it is not Debian.",
+            examples: ["trixie"],
+          }),
         sizeGiB: sizeGiB("Virtual size of the image in GiB; volumes may be larger.", 2).default(2),
         packages: packages("Debian packages beyond the base system."),
         files: imageFiles,

@@ -9,6 +9,7 @@ import { ensureFetched } from "./effects/fetch.ts";
 import { type ImageStore, openImageStore, type Store } from "./effects/store.ts";
 
 export type { ImageRequest, Store };
+export { compactImage } from "./effects/compact.ts";
 
 export interface EnsureImageOptions {
   /** Groundwork's cache, outside the checkout; images lie in `<cache>/images`. */

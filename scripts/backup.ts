@@ -15,7 +15,7 @@ import {
   type Schedule,
   unitName,
 } from "./lib/backup-schedule-plan.ts";
-import { installUnits, removeUnits, unitFolder } from "./lib/systemd.ts";
+import { installUnits, removeUnits, requireCalendar, unitFolder } from "./lib/systemd.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
 import { machinesOf } from "./lib/machines.ts";
@@ -172,6 +172,7 @@ async function schedule(options: Options, name = ""): Promise<void> {
       message: "--install is for systemd only.",
       next: "Put the printed line into your crontab with `crontab -e`.",
     });
+  await requireCalendar(at);
   await installUnits(units, timer);
   print(options, { installed: Object.keys(units) }, [`${timer} runs at ${at}`]);
 }

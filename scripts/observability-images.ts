@@ -6,14 +6,14 @@ import {
   renderEnvironment,
 } from "../stacks/observability/images/index.ts";
 import { runCommand } from "./lib/cli.ts";
-import { cacheRoot, toolPaths } from "./lib/tools-paths.ts";
+import { imagePrograms } from "./lib/container-images.ts";
+import { cacheRoot } from "./lib/tools-paths.ts";
 
 /** Makes the images and prints what selects them: lines of the project's .env file, or JSON. */
 async function make({ json }: { json?: boolean }): Promise<void> {
-  const { collector, loki, tempo, healthcheck } = toolPaths(process.env);
   const images = await ensureImages({
     cache: cacheRoot(process.env),
-    programs: { otelcol: collector, loki, tempo, healthcheck },
+    programs: imagePrograms(process.env),
     report: (line) => process.stderr.write(`${line}\n`),
   });
   if (json === true) {
@@ -29,7 +29,7 @@ await runCommand(
   new Command("observability-images")
     .description(
       `Makes the container images of the observability lab without a registry: ${imageNames.join(", ")}. ` +
-        "Programs come from set-up: scripts/setup --tests.",
+        "Programs come from set-up: scripts/setup --observability.",
     )
     .option("--json", "the images as JSON: name, tag and file")
     .action(make),

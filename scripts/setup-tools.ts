@@ -1,10 +1,10 @@
 // The second stage of scripts/setup: the tools that npm does not bring, at their pinned versions.
-// `--check` only says what is missing, and exits with 1 when something is; `--tests` adds what only tests use.
+// `--check` only says what is missing, and exits with 1 when something is; and each group of tools is asked for by its name, such as `--tests`.
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { GroundworkError } from "../providers/errors.ts";
 import { cacheRoot } from "./lib/tools-paths.ts";
-import { type ToolName, tools } from "./lib/tools-pins.ts";
+import { toolGroups, type ToolName, tools } from "./lib/tools-pins.ts";
 import { describeStep, isReady, planTools, renderDuration, wantedTools } from "./lib/tools-plan.ts";
 import type { ToolSource, ToolStep } from "./lib/tools-plan.ts";
 import { readToolStates } from "./lib/tools-state.ts";
@@ -25,9 +25,7 @@ try {
 
 async function setUp(checkOnly: boolean): Promise<number> {
   const states = readToolStates(process.env);
-  const wanted = wantedTools(
-    (["tests", "k3s"] as const).filter((kind) => process.argv.includes(`--${kind}`)),
-  );
+  const wanted = wantedTools(toolGroups.filter((group) => process.argv.includes(`--${group}`)));
   if (isReady(states, wanted)) {
     console.log(`Tools: all ${String(wanted.length)} are ready.`);
     return 0;

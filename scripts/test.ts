@@ -11,8 +11,8 @@ import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
 
 /** In the order in which they run: the fast ones first. */
 const kinds = ["unit", "component", "integration", "e2e"];
-/** Too slow for every run: only when it is asked for. */
-const slow = "k3s";
+/** Too slow for every run: only when they are asked for. */
+const slow = ["k3s", "observability-e2e"];
 
 /** One mocha. */
 interface Lane {
@@ -37,7 +37,10 @@ function planSteps(chosen: readonly string[]): Lane[][] {
       { title: "tests with guests", folder: "test/integration/guests" },
     ),
     lanes("e2e", { title: "end-to-end tests", folder: "test/e2e/**" }),
-    lanes(slow, { title: "tests of clusters", folder: "test/k3s" }),
+    lanes("k3s", { title: "tests of clusters", folder: "test/k3s" }),
+    lanes("observability-e2e", {
+      ...{ title: "tests of the observability lab's machine", folder: "test/observability-e2e" },
+    }),
   ];
 }
 
@@ -103,7 +106,9 @@ async function test(chosen: readonly string[], { grep }: { grep?: string }): Pro
 await runCommand(
   new Command("make test")
     .description("Runs the tests, and ends with one line of totals.")
-    .addArgument(new Argument("[kinds...]", "only these kinds of tests").choices([...kinds, slow]))
+    .addArgument(
+      new Argument("[kinds...]", "only these kinds of tests").choices([...kinds, ...slow]),
+    )
     .option("--grep <text>", "only tests whose title contains the text")
     .addHelpText(
       "after",

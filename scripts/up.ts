@@ -10,6 +10,7 @@ import { parseOutputs, type SshOutput } from "./lib/outputs.ts";
 import { lineSplitter, type Progress } from "./lib/phases.ts";
 import { pulumiLines } from "./lib/pulumi-lines.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
+import { setUp } from "./lib/set-up.ts";
 import { openStack } from "./lib/stack.ts";
 import { renderSummary } from "./lib/summary.ts";
 
@@ -38,8 +39,12 @@ async function up(options: CommonOptions): Promise<void> {
   const context = await startEmbedded(given, progress);
   if (context.config.images.length > 0)
     await progress.phase("Images", () => ensureImages(context, progress.report));
-  if (context.config.observability?.images === "build")
+  if (context.config.observability?.images === "build") {
+    await progress.phase("Tools for container images", () =>
+      setUp("observability", progress.report),
+    );
     await progress.phase("Container images", () => ensureContainerImages(context, progress.report));
+  }
   const { lab } = await progress.phase(`Stack ${context.stack}`, async () => {
     const stack = await openStack(context, progress.report);
     await settlePending(context, stack, progress.report);

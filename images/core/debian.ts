@@ -3,6 +3,10 @@ import { imageError } from "./errors.ts";
 /** The release that is built where this machine does not run Debian itself. */
 export const defaultRelease = "trixie";
 
+/** The releases that the recipe is known to build. */
+export const debianReleases = ["bookworm", "trixie"] as const;
+export type DebianRelease = (typeof debianReleases)[number];
+
 /** From what Debian release and which mirrors an image is built. */
 export interface DebianSource {
   /** Such as `bookworm`. */
@@ -47,16 +51,17 @@ export function parseOsRelease(text: string): { id?: string; codename?: string }
 }
 
 /**
- * On Debian, its own release and mirrors (main, updates and security; nothing of third parties or
- * backports); elsewhere the stable release from Debian's own mirrors.
+ * On Debian, its own mirrors (main, updates and security; nothing of third parties or backports) and,
+ * unless another is wanted, its own release; elsewhere the stable one from Debian's own mirrors.
  *
  * @throws GroundworkError `release-unknown` on a Debian whose mirrors cannot be told.
  */
 export function planDebianSource(
   os: { id?: string; codename?: string },
   targets: readonly IndexTarget[],
+  wanted?: DebianRelease,
 ): DebianSource {
-  if (os.id !== "debian") return { release: defaultRelease, sources: [] };
+  if (os.id !== "debian") return { release: wanted ?? defaultRelease, sources: [] };
   const release = os.codename ?? "";
   const usable = targets.filter(
     ({ origin, suite, uri, component }) =>
@@ -71,6 +76,9 @@ export function planDebianSource(
       `Cannot tell from which Debian mirror to build: apt on this machine has no source for main of "${release}".`,
       { next: "Add one to /etc/apt/sources.list, or give the image a url instead of build." },
     );
-  const lines = usable.map(({ uri, suite }) => `deb ${uri.replace(/\/*$/, "/")} ${suite} main`);
-  return { release, sources: [...new Set(lines)].sort() };
+  const lines = usable.map(({ uri, suite }) => {
+    const [, rest = ""] = suite.split(release);
+    return `deb ${uri.replace(/\/*$/, "/")} ${wanted ?? release}${rest} main`;
+  });
+  return { release: wanted ?? release, sources: [...new Set(lines)].sort() };
 }

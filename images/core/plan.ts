@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { BaseImageFormat } from "../../providers/image-volume/core/base-image.ts";
+import type { DebianRelease } from "./debian.ts";
 import { imageError } from "./errors.ts";
 
 /** A file that is put into a built image. */
@@ -31,7 +32,13 @@ export interface ImageRequest {
   /** Default `qcow2`. */
   format?: BaseImageFormat | undefined;
   build?:
-    | { sizeGiB: number; packages: readonly string[]; files?: readonly ImageFile[] | undefined }
+    | {
+        /** Of Debian; by default that of this machine. */
+        release?: DebianRelease | undefined;
+        sizeGiB: number;
+        packages: readonly string[];
+        files?: readonly ImageFile[] | undefined;
+      }
     | undefined;
   /** Where the image is downloaded from; needs `sha256` or `sha256SumsUrl`. */
   url?: string | undefined;
@@ -45,6 +52,7 @@ export interface ImageRequest {
 export type ImagePlan =
   | {
       kind: "build";
+      release?: DebianRelease;
       sizeGiB: number;
       packages: readonly string[];
       files: readonly ImageFile[];
@@ -68,6 +76,7 @@ export function planImage(image: ImageRequest): ImagePlan {
   if (build !== undefined)
     return {
       kind: "build",
+      ...(build.release !== undefined && { release: build.release }),
       sizeGiB: build.sizeGiB,
       packages: [...new Set(build.packages)].sort(),
       files: build.files ?? [],

@@ -5,6 +5,8 @@
 install_packages() {
   local listed include
   listed=$(grep -v -e '^#' -e '^$' "$here/packages.list")
+  # After Debian 12 it is a package of its own.
+  [ "$release" = bookworm ] || listed+=$'\nsystemd-repart'
   include=$(printf '%s\n' $listed "${packages[@]}" | paste -sd,)
   # One less, since mmdebstrap dates what is newer than its own start as that start.
   echo $(($(date +%s) - 1)) >"$boot/started"

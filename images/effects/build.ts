@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { formatBytes } from "../../providers/image-volume/core/errors.ts";
 import { quoteAll } from "../../providers/host/core/script.ts";
 import { openHost } from "../../providers/host/effects/host.ts";
+import type { DebianRelease } from "../core/debian.ts";
 import { explainBuildFailure } from "../core/build-failure.ts";
 import { imageError } from "../core/errors.ts";
 import {
@@ -18,6 +19,7 @@ import { resolveFiles } from "./files.ts";
 import { digestRecipe, readDebianSource, recipeFolder, requireTools } from "./recipe.ts";
 
 interface BuildSpec {
+  release?: DebianRelease | undefined;
   sizeGiB: number;
   packages: readonly string[];
   files: readonly ResolvedFile[];
@@ -28,7 +30,7 @@ export async function readBuildInputs(spec: BuildSpec): Promise<BuildInputs> {
   const epoch = Number(process.env["SOURCE_DATE_EPOCH"] ?? "");
   return {
     ...spec,
-    ...(await readDebianSource()),
+    ...(await readDebianSource(spec.release)),
     recipeDigest: await digestRecipe(),
     ...(Number.isSafeInteger(epoch) && epoch > 0 && { epoch }),
   };
@@ -42,7 +44,7 @@ export async function readBuildInputs(spec: BuildSpec): Promise<BuildInputs> {
  */
 export async function ensureBuilt(
   name: string,
-  request: { sizeGiB: number; packages: readonly string[]; files?: readonly ImageFile[] },
+  request: Omit<BuildSpec, "files"> & { files?: readonly ImageFile[] },
   cache: string,
   report: (line: string) => void,
 ): Promise<{ image: LocalImage; built: boolean }> {

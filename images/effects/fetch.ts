@@ -177,7 +177,8 @@ async function receive(
   );
 }
 
-async function checkHeader(image: ImageRequest, file: string): Promise<void> {
+/** An image that would read other files of the machine that uses it is refused, and what is no image. */
+export async function checkHeader(image: ImageRequest, file: string): Promise<void> {
   const handle = await fs.open(file);
   try {
     const { size } = await handle.stat();

@@ -3,6 +3,7 @@ import { execa } from "execa";
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import {
+  type DebianRelease,
   type DebianSource,
   type IndexTarget,
   indexTargetFormat,
@@ -29,8 +30,8 @@ export async function digestRecipe(folder = recipeFolder): Promise<string> {
   return hash.digest("hex");
 }
 
-/** The release and the mirrors of the machine's own apt. */
-export async function readDebianSource(): Promise<DebianSource> {
+/** The mirrors of the machine's own apt, and its release unless another is wanted. */
+export async function readDebianSource(wanted?: DebianRelease): Promise<DebianSource> {
   const os = parseOsRelease(await fs.readFile("/etc/os-release", "utf8").catch(() => ""));
   let targets = await readIndexTargets();
   if (os.id === "debian" && targets.length === 0) {
@@ -38,7 +39,7 @@ export async function readDebianSource(): Promise<DebianSource> {
     await execa("apt-get", ["update", "-q"], { reject: false, env: { LC_ALL: "C" } });
     targets = await readIndexTargets();
   }
-  return planDebianSource(os, targets);
+  return planDebianSource(os, targets, wanted);
 }
 
 async function readIndexTargets(): Promise<IndexTarget[]> {

@@ -1,5 +1,6 @@
 import * as fs from "node:fs";
 import { Transform } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import * as minio from "minio";
 import { endpointOptions } from "../../providers/image-volume/core/endpoint.ts";
 import { imageError } from "../core/errors.ts";
@@ -20,6 +21,8 @@ export interface ImageStore {
   read(key: string): Promise<PublishedImage>;
   /** Puts the image itself, making the bucket where it is missing. */
   upload(key: string, image: LocalImage, onBytes: (done: number) => void): Promise<void>;
+  /** Writes the image's content into a file, unverified. */
+  download(key: string, file: string): Promise<void>;
   /** Puts the checksum beside the image. */
   writeSidecar(key: string, digest: string): Promise<void>;
 }
@@ -75,6 +78,10 @@ export function openImageStore(store: Store): ImageStore {
           "Content-Type": "application/x-qemu-disk",
           [`x-amz-meta-${digestHeader}`]: image.digest,
         });
+      }),
+    download: (key, file) =>
+      ask(`read image ${key}`, async () => {
+        await pipeline(await client.getObject(bucket, key), fs.createWriteStream(file));
       }),
     writeSidecar: (key, digest) =>
       ask(`write the checksum of image ${key}`, async () => {

@@ -5,7 +5,11 @@ import { pipeline } from "node:stream/promises";
 import { containerImagesFile } from "../../config.ts";
 import type { ContainerImage } from "../../config/observability.ts";
 import { type ImageStore, openImageStore } from "../../images/effects/store.ts";
-import { ensureImages, imageVariable } from "../../stacks/observability/images/index.ts";
+import {
+  ensureImages,
+  imageVariable,
+  type ProgramName,
+} from "../../stacks/observability/images/index.ts";
 import type { Context } from "./context.ts";
 import { readCredentials } from "./images.ts";
 import { toolPaths } from "./tools-paths.ts";
@@ -19,9 +23,7 @@ export async function ensureContainerImages(
   report: (line: string) => void,
 ): Promise<void> {
   if (config.observability?.images !== "build") return;
-  const { collector, loki, tempo, healthcheck } = toolPaths(environment);
-  const programs = { otelcol: collector, loki, tempo, healthcheck };
-  const made = await ensureImages({ cache, programs, report });
+  const made = await ensureImages({ cache, programs: imagePrograms(environment), report });
   const store = openImageStore({
     ...config.objectStore,
     credentials: await readCredentials(environment),
@@ -35,6 +37,14 @@ export async function ensureContainerImages(
   const list = path.join(home, containerImagesFile);
   fs.writeFileSync(`${list}.tmp`, `${JSON.stringify(images, undefined, 2)}\n`);
   fs.renameSync(`${list}.tmp`, list);
+}
+
+/** The programs that set-up built and that images hold. */
+export function imagePrograms(
+  environment: Readonly<Record<string, string | undefined>>,
+): Readonly<Record<ProgramName, string>> {
+  const { collector, loki, tempo, healthcheck, cadvisor } = toolPaths(environment);
+  return { otelcol: collector, loki, tempo, healthcheck, cadvisor };
 }
 
 /** Puts an archive into the store unless it is there; gives its digest. */

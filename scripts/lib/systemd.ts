@@ -21,6 +21,22 @@ export async function installUnits(
   await systemctl("enable", "--now", timer);
 }
 
+/**
+ * Asks systemd itself whether it takes a time, so that no unit is written with one that it does not.
+ * @throws GroundworkError `bad-time`
+ */
+export async function requireCalendar(at: string): Promise<void> {
+  const { exitCode, stderr } = await execa("systemd-analyze", ["calendar", "--", at], {
+    reject: false,
+  });
+  if (exitCode === 0) return;
+  throw new GroundworkError({
+    code: "bad-time",
+    message: `Cannot use "${at}" as a time for systemd: ${stderr.trim()}.`,
+    next: 'Write one of systemd.time(7), such as "*-*-* 03:00:00" or "Mon 04:30".',
+  });
+}
+
 /** The reverse; succeeds when there is none. */
 export async function removeUnits(files: readonly string[], timer: string): Promise<void> {
   await requireSystemd();

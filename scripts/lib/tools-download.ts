@@ -59,6 +59,7 @@ export async function downloadTool(
     case "dynamic-launcher":
     case "libvirt-provider":
       break; // the CLI's download and the bridge bring them
+    case "cadvisor":
     case "collector":
     case "compose":
     case "healthcheck":

@@ -57,6 +57,7 @@ export function toolPaths(env: Environment): Readonly<Record<ToolName, string>> 
     loki: path.join(cacheRoot(env), "bin", `loki-${pins.loki}`),
     tempo: path.join(cacheRoot(env), "bin", `tempo-${pins.tempo}`),
     healthcheck: path.join(cacheRoot(env), "bin", `healthcheck-${pins.healthcheck}`),
+    cadvisor: path.join(cacheRoot(env), "bin", `cadvisor-${pins.cadvisor}`),
     collector: path.join(cacheRoot(env), "bin", `otelcol-lab-${pins.collector}`),
     minio: path.join(cacheRoot(env), "bin", `minio-${pins.minioSource}`),
     k3s: path.join(cacheRoot(env), "bin", `k3s-${pins.k3s}`),

@@ -14,6 +14,7 @@ export const pins = {
   /** The last release whose module can be built from the registry. */
   tempo: "1.5.0",
   healthcheck: "1.0.0",
+  cadvisor: "0.60.6",
   /** What the stand-in for k3s says it is: the Kubernetes that tools/k3s pins, as k3s names its releases. */
   k3s: "v1.34.3+k3s1",
   /** The same sources under the name of the release before, from which tests upgrade. */
@@ -35,6 +36,7 @@ export const toolNames = [
   "loki",
   "tempo",
   "healthcheck",
+  "cadvisor",
   "k3s",
   "k3s-before",
   "k3s-airgap",
@@ -61,8 +63,12 @@ export type Recipe =
       readonly file: string;
     };
 
-/** The tests that need tools beyond a lab's: those of `make test`, and those of clusters. */
-export type TestTools = "tests" | "k3s";
+/**
+ * What needs tools beyond those of every lab: stacks that make the observability lab's images
+ * (`images: build`), `make test`, and tests of clusters.
+ */
+export const toolGroups = ["observability", "tests", "k3s"] as const;
+export type ToolGroup = (typeof toolGroups)[number];
 
 /** A tool, as the user reads about it, and how it is made. */
 export interface Tool {
@@ -72,8 +78,8 @@ export interface Tool {
   readonly recipe: Recipe;
   /** How long making it takes on 2 cores with nothing cached, in seconds: measured. */
   readonly buildSeconds: number;
-  /** Only tests of that kind use it: set-up makes it when it is asked to, and always from its modules. */
-  readonly only?: TestTools;
+  /** Only these use it: set-up makes it when it is asked to, and always from its modules. */
+  readonly only?: readonly ToolGroup[];
 }
 
 const strip = "-s -w";
@@ -90,7 +96,7 @@ function k3sTool(version: string, buildSeconds: number): Tool {
     why: "is Kubernetes in tests",
     recipe: { kind: "go", module: "k3s", package: ".", ldflags: [strip, ...set].join(" ") },
     buildSeconds,
-    only: "k3s",
+    only: ["k3s"],
   };
 }
 
@@ -169,7 +175,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X main.version=${pins.collector}`,
     },
     buildSeconds: 150,
-    only: "tests",
+    only: ["observability", "tests"],
   },
   compose: {
     title: `Docker Compose ${pins.compose}`,
@@ -181,7 +187,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X github.com/docker/compose/v2/internal.Version=v${pins.compose}`,
     },
     buildSeconds: 90,
-    only: "tests",
+    only: ["tests"],
   },
   loki: {
     title: `Loki ${pins.loki}`,
@@ -193,7 +199,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -X github.com/grafana/loki/v3/pkg/util/build.Version=${pins.loki}`,
     },
     buildSeconds: 300,
-    only: "tests",
+    only: ["observability", "tests"],
   },
   tempo: {
     title: `Tempo ${pins.tempo}`,
@@ -206,14 +212,26 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       ldflags: `${strip} -checklinkname=0 -X main.version=${pins.tempo}`,
     },
     buildSeconds: 100,
-    only: "tests",
+    only: ["observability", "tests"],
   },
   healthcheck: {
     title: "health check",
     why: "asks a service in a container how it is",
     recipe: { kind: "go", module: "healthcheck", package: ".", ldflags: strip },
     buildSeconds: 5,
-    only: "tests",
+    only: ["observability", "tests"],
+  },
+  cadvisor: {
+    title: `cAdvisor ${pins.cadvisor}`,
+    why: "tells what containers use in the observability stack",
+    recipe: {
+      kind: "go",
+      module: "cadvisor",
+      package: ".",
+      ldflags: `${strip} -X main.version=${pins.cadvisor}`,
+    },
+    buildSeconds: 15,
+    only: ["observability", "tests"],
   },
   k3s: k3sTool(pins.k3s, 260),
   "k3s-before": k3sTool(pins.k3sBefore, 15),
@@ -222,6 +240,6 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
     why: "are what pods run in tests",
     recipe: { kind: "go", module: "k3s", package: "./airgap", ldflags: strip },
     buildSeconds: 5,
-    only: "k3s",
+    only: ["k3s"],
   },
 };

@@ -1,5 +1,5 @@
 import { GroundworkError } from "../../providers/errors.ts";
-import { pins, type TestTools, type ToolName, toolNames, tools } from "./tools-pins.ts";
+import { pins, type ToolGroup, type ToolName, toolNames, tools } from "./tools-pins.ts";
 
 /** Where tools come from: the vendors' own downloads, or the Go and npm registries alone. */
 export type ToolSource = "vendor" | "registries";
@@ -34,11 +34,11 @@ const bundled: ReadonlySet<ToolName> = new Set(["language-host", "dynamic-launch
 const installSeconds = 1;
 const downloadSeconds = 30;
 
-/** The tools that set-up sees to: those of a lab, and those that only the given kinds of tests use. */
-export function wantedTools(kinds: readonly TestTools[]): ToolName[] {
+/** The tools that set-up sees to: those of every lab, and those that only the given groups use. */
+export function wantedTools(groups: readonly ToolGroup[]): ToolName[] {
   return toolNames.filter((tool) => {
     const { only } = tools[tool];
-    return only === undefined || kinds.includes(only);
+    return only === undefined || only.some((group) => groups.includes(group));
   });
 }
 
@@ -83,10 +83,14 @@ function needsGo(tool: ToolName): boolean {
 }
 
 function requireGo(version: string | undefined, tool: ToolName): void {
-  const instead =
-    `Install Go ${pins.go} or newer (https://go.dev/dl) and run scripts/setup again, ` +
-    "or let this machine reach get.pulumi.com, where nothing is built.";
-  const purpose = `${tools[tool].title} has to be built, because this machine does not reach its vendor's download`;
+  const install = `Install Go ${pins.go} or newer (https://go.dev/dl) and run the same command again`;
+  const built = tools[tool].only !== undefined;
+  const instead = built
+    ? `${install}.`
+    : `${install}, or let this machine reach get.pulumi.com, where nothing is built.`;
+  const purpose = built
+    ? `${tools[tool].title} is always built from its modules`
+    : `${tools[tool].title} has to be built, because this machine does not reach its vendor's download`;
   if (version === undefined)
     throw new GroundworkError({
       code: "go-missing",

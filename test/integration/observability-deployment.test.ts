@@ -8,14 +8,14 @@ import { argumentsSchema } from "../../providers/compose-project/core/arguments.
 import { deploy, desiredFiles, examine } from "../../providers/compose-project/effects/project.ts";
 import { removeProject } from "../../providers/compose-project/effects/remove.ts";
 import { openHost } from "../../providers/host/effects/host.ts";
-import { ensureArchive } from "../../scripts/lib/container-images.ts";
+import { ensureArchive, imagePrograms } from "../../scripts/lib/container-images.ts";
 import { cacheRoot, toolPaths } from "../../scripts/lib/tools-paths.ts";
 import { judge, parseGuestProbe, renderGuestProbe } from "../../scripts/lib/verify-plan.ts";
 import { ensureImages, imageVariable } from "../../stacks/observability/images/index.ts";
-import { type DockerEngine, startDockerEngine } from "../support/docker-engine.ts";
+import { DockerHost } from "../support/docker-host.ts";
 import { startMinio, type TestMinio } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
-import { ObservabilityLab } from "../support/observability-lab.ts";
+import { ObservabilityLab, removeSlices } from "../support/observability-lab.ts";
 import { makeScratch } from "../support/scratch.ts";
 import { startSshd, type TestSshd } from "../support/sshd.ts";
 
@@ -24,7 +24,7 @@ const checkout = path.resolve(import.meta.dirname, "../..");
 describe("the observability lab deployed over SSH", function () {
   this.timeout(600_000);
   const undo: (() => void)[] = [];
-  let engine: DockerEngine;
+  let engine: DockerHost;
   let sshd: TestSshd;
   let minio: TestMinio;
   let folder: string;
@@ -41,17 +41,20 @@ describe("the observability lab deployed over SSH", function () {
       recursive: true,
       filter: (file) => !file.includes("node_modules"),
     });
-    engine = await startDockerEngine();
-    undo.push(() => engine.stop());
-    sshd = await startSshd(engine.environment, `/run/netns/${engine.namespace}`);
+    engine = await DockerHost.start();
+    engine.addCompose(toolPaths(process.env).compose);
+    undo.push(() => {
+      engine.stop();
+      removeSlices();
+    });
+    sshd = await startSshd(engine.environment, engine.namespace);
     undo.push(() => sshd.stop());
     minio = await startMinio();
     undo.push(() => minio.stop());
     process.env["GROUNDWORK_OBJECT_STORE_CREDENTIALS"] = minio.credentialsFile;
-    const { collector, loki, tempo, healthcheck } = toolPaths(process.env);
     const made = await ensureImages({
       cache: cacheRoot(process.env),
-      programs: { otelcol: collector, loki, tempo, healthcheck },
+      programs: imagePrograms(process.env),
       report: () => undefined,
     });
     const { endpoint, region, credentials } = minio;
@@ -86,13 +89,13 @@ describe("the observability lab deployed over SSH", function () {
   };
   const containers = async (): Promise<Record<string, string>> => {
     const format = '{{.Label "com.docker.compose.service"}} {{.ID}}';
-    const lines = (await engine.docker(["ps", "--no-trunc", "--format", format])).split("\n");
+    const lines = (await engine.runDocker(["ps", "--no-trunc", "--format", format])).split("\n");
     return Object.fromEntries(lines.map((line) => line.split(" ") as [string, string]));
   };
 
   it("loads its images out of the object store, comes up and passes its smoke test", async () => {
     await run();
-    assert.equal(Object.keys(await containers()).length, 8);
+    assert.equal(Object.keys(await containers()).length, 9);
   });
 
   it("touches no container when nothing changed", async () => {
@@ -152,8 +155,8 @@ describe("the observability lab deployed over SSH", function () {
 
   it("is gone after it was destroyed, with its data kept", async () => {
     await removeProject(openHost(sshd.hostUri), args());
-    assert.equal(await engine.docker(["ps", "-aq"]), "");
-    assert.match(await engine.docker(["volume", "ls", "-q"]), /lab_tasks/);
+    assert.equal(await engine.runDocker(["ps", "-aq"]), "");
+    assert.match(await engine.runDocker(["volume", "ls", "-q"]), /lab_tasks/);
     assert.deepEqual(fs.readdirSync(path.dirname(target)), []);
   });
 });

@@ -6,7 +6,7 @@ import { ObservabilityLab } from "../support/observability-lab.ts";
 import { eventually } from "../support/until.ts";
 
 const services = [
-  ...["alertmanager", "backend", "frontend", "loki"],
+  ...["alertmanager", "backend", "cadvisor", "frontend", "loki"],
   ...["node-exporter", "otel-collector", "prometheus", "tempo"],
 ];
 
@@ -41,7 +41,7 @@ describe("observability stack", function () {
   });
 
   it("idles below 2.5 GiB", async () => {
-    const lines = await lab.engine.docker(["stats", "--no-stream", "--format", "{{.MemUsage}}"]);
+    const lines = await lab.engine.runDocker(["stats", "--no-stream", "--format", "{{.MemUsage}}"]);
     const units: Record<string, number> = { KiB: 1 / 1024, MiB: 1, GiB: 1024 };
     const mebibytes = lines.split("\n").map((line) => {
       const [, amount = "", unit = ""] = /^([\d.]+)(\wiB)/.exec(line) ?? [];
@@ -62,8 +62,10 @@ describe("observability stack", function () {
   });
 
   it("publishes the documented ports and no others", async () => {
-    const ports = await lab.engine.docker(["ps", "--format", "{{.Ports}}"]);
+    const ports = await lab.engine.runDocker(["ps", "--format", "{{.Ports}}"]);
     const published = [...ports.matchAll(/0\.0\.0\.0:(\d+)->/g)].map(([, port]) => Number(port));
+    const own = [...ports.matchAll(/127\.\S+:\d+->\S+/g)].map(([port]) => port.replace(",", ""));
+    assert.deepEqual(own, ["127.0.0.1:5514->5514/udp"]);
     assert.deepEqual(
       published.sort((a, b) => a - b),
       [80, 5000, 9090], // and 3000 where there is Grafana
@@ -109,6 +111,18 @@ describe("observability stack", function () {
       assert.deepEqual(records.map(({ body }) => body).sort(), ["task completed", "task created"]);
       for (const { fields } of records) assert.match(fields["span_id"] ?? "", /^[0-9a-f]{16}$/);
     });
+    await eventually("the records of the page's server", async () => {
+      const records = await lab.logs(`{service_name="frontend"} | trace_id="${id}"`);
+      assert.deepEqual(
+        records.map(({ body, fields }) => `${body} ${fields["http_response_status_code"] ?? ""}`),
+        [`PATCH /api/tasks/${String(task.id)} 200`, "POST /api/tasks 201"],
+      );
+      for (const { fields } of records) {
+        assert.equal(fields["span_id"], "00f067aa0ba902b7");
+        assert.ok(Number(fields["http_server_request_duration"]) < 15);
+      }
+    });
+    assert.ok((await lab.compose("logs", "frontend")).includes(id), "the engine keeps a copy");
     await eventually("the trace", async () => {
       const trace = await lab.trace(id);
       for (const part of ['"POST /api/tasks"', '"INSERT /data/tasks.db"', '"backend"'])
@@ -123,7 +137,7 @@ describe("observability stack", function () {
   it("finds its configuration right, and the rules right by their own tests", async () => {
     const { exitCode, output } = await lab.run("check-config");
     assert.equal(exitCode, 0, output);
-    const tested = await lab.engine.docker([
+    const tested = await lab.engine.runDocker([
       ...["exec", "lab-prometheus-1", "promtool", "test", "rules"],
       "/etc/prometheus/tests/alerts.test.yml",
     ]);

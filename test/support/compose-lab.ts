@@ -1,3 +1,4 @@
+import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import {
@@ -6,9 +7,10 @@ import {
 } from "../../providers/compose-project/core/arguments.ts";
 import { examine, deploy, desiredFiles } from "../../providers/compose-project/effects/project.ts";
 import { removeProject } from "../../providers/compose-project/effects/remove.ts";
+import { GroundworkError } from "../../providers/errors.ts";
 import { type Host, openHost } from "../../providers/host/effects/host.ts";
 import { DockerHost } from "./docker-host.ts";
-import { composePlugin } from "./needs.ts";
+import { composePlugin, type Need, requireNeeds } from "./needs.ts";
 import { startSshd, type TestSshd } from "./sshd.ts";
 
 export const busybox = "groundwork-test/busybox:1";
@@ -63,9 +65,9 @@ export class ComposeLab {
     this.#local = path.join(engine.folder, "local");
   }
 
-  /** Needs `composeNeeds`. */
-  static async make(): Promise<ComposeLab> {
-    const engine = await DockerHost.start();
+  /** @param options as for the engine */
+  static async make(options: { diskMiB?: number } = {}): Promise<ComposeLab> {
+    const engine = await DockerHost.start(options);
     try {
       engine.addCompose(composePlugin() ?? "");
       engine.importBusybox(busybox);
@@ -93,6 +95,15 @@ export class ComposeLab {
     fs.rmSync(this.#local, { recursive: true, force: true });
     for (const [name, text] of Object.entries(files)) this.write(name, text);
     this.reported.length = 0;
+  }
+
+  /** Has the web server take some seconds to start. */
+  slowDown(): void {
+    this.edit(
+      "compose.yaml",
+      'command: [httpd, -f, -p, "8080", -h, /www]',
+      'command: [sh, -c, "sleep 3; exec httpd -f -p 8080 -h /www"]',
+    );
   }
 
   /** The project's path on the host, which is on this machine. */
@@ -188,7 +199,42 @@ export class ComposeLab {
   }
 }
 
-export const composeNeeds = [
-  ...(["root", "netns", "dockerd", "compose", "busybox"] as const),
+/** Waits for work that must fail on purpose; gives its error. */
+export async function failureOf(work: Promise<unknown>): Promise<GroundworkError> {
+  const error = await work.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  assert.ok(error instanceof GroundworkError, `ended with ${String(error)}`);
+  return error;
+}
+
+const composeNeeds: readonly Need[] = [
+  ...(["root", "netns", "mountns", "dockerd", "compose", "busybox"] as const),
   ...(["sshd", "netcat"] as const),
 ];
+
+/**
+ * Gives a suite a lab of its own: call it in `describe`, and what it returns in hooks and tests.
+ * @param options what the suite needs besides, the size of a disk for the engine's data alone, and what else is to
+ *   be made before the tests, which a hook of the suite's own would try where a need is missing as well
+ */
+export function useComposeLab(
+  options: {
+    needs?: readonly Need[];
+    diskMiB?: number;
+    prepare?: () => Promise<void>;
+  } = {},
+): () => ComposeLab {
+  let lab: ComposeLab | undefined;
+  before(async function () {
+    requireNeeds(this, [...composeNeeds, ...(options.needs ?? [])]);
+    lab = await ComposeLab.make(options);
+    await options.prepare?.();
+  });
+  after(() => lab?.stop());
+  return () => {
+    if (lab === undefined) throw new Error("the lab is made in a hook");
+    return lab;
+  };
+}

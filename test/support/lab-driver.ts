@@ -70,7 +70,11 @@ export function isRunning(...words: readonly string[]): boolean {
 type Condition = (output: string) => boolean;
 
 /** Starts `make up` and returns once the condition holds; fails when `make up` ends before. */
-async function upUntil(lab: CheckoutCopy, what: string, condition: Condition): Promise<Running> {
+export async function upUntil(
+  lab: CheckoutCopy,
+  what: string,
+  condition: Condition,
+): Promise<Running> {
   const up = lab.make("up");
   await waitDuring(up, what, condition);
   return up;

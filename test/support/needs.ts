@@ -93,13 +93,14 @@ const compose: Probe = () =>
 
 /** The engine is started by the test; containers need what only root has. */
 const docker: Probe = () => {
-  const { compose, loki, tempo } = toolPaths(process.env);
+  const { compose, loki, tempo, cadvisor } = toolPaths(process.env);
   for (const [file, ...args] of [
     ["dockerd", "--version"],
     ["docker", "--version"],
     [compose, "version"],
     [loki, "-version"],
     [tempo, "-version"],
+    [cadvisor, "--version"],
   ] as const)
     if (!succeeds(file, args))
       return `\`${[file, ...args].join(" ")}\` does not succeed; \`scripts/setup --tests\` installs it`;
@@ -143,6 +144,7 @@ const probes = {
   ),
   gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
+  systemd: all(asRoot, present("/lib/systemd/systemd")),
   "systemd-analyze": command("systemd-analyze", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),
@@ -150,6 +152,7 @@ const probes = {
   curl: command("curl", "--version"),
   openssl: command("openssl", "version"),
   go: command("go", "version"),
+  cargo: command("cargo", "--version"),
   dockerd: all(asRoot, command("dockerd", "--version"), command("docker", "--version")),
   compose,
   busybox: present("/bin/busybox"),

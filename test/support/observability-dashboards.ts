@@ -99,7 +99,7 @@ async function useLab(lab: ObservabilityLab): Promise<string> {
 /** A request fails for want of a table, which is back when this returns. */
 async function failOnce(lab: ObservabilityLab): Promise<void> {
   const rename = (from: string, to: string): Promise<string> =>
-    lab.engine.docker([
+    lab.engine.runDocker([
       ...["exec", "lab-backend-1", "python3", "-c"],
       `import sqlite3; sqlite3.connect("/data/tasks.db").execute("ALTER TABLE ${from} RENAME TO ${to}")`,
     ]);
@@ -206,6 +206,33 @@ export function describeDashboards(lab: () => ObservabilityLab): void {
       const records = await lab().logs(filled);
       assert.ok(records.length >= 3);
       assert.ok(records.every(({ fields }) => fields["trace_id"] === trace));
+    });
+
+    it("has the failed request as an error of the page's server too", async () => {
+      const records = await lab().logs('{service_name="frontend"} | detected_level="error"');
+      const seen = records.map(({ fields }) => fields["http_response_status_code"]);
+      assert.ok(seen.includes("500"), `only ${seen.join(", ")}`);
+    });
+
+    it("tells of each service what its container uses, and of nothing else", async () => {
+      const figures = async (query: string) =>
+        Object.fromEntries(
+          (await lab().prometheus(query)).map(({ metric, value }) => [
+            metric["service"] ?? "",
+            value,
+          ]),
+        );
+      const services = Object.keys(await lab().containers()).sort();
+      const limits = await figures("max by (service) (container_spec_memory_limit_bytes)");
+      assert.deepEqual(Object.keys(limits).sort(), services);
+      assert.equal(limits["backend"], 320 * 1024 * 1024);
+      const memory = await figures("max by (service) (container_memory_working_set_bytes)");
+      const seconds = await figures("max by (service) (container_cpu_usage_seconds_total)");
+      for (const service of services) {
+        const used = memory[service] ?? 0;
+        assert.ok(used > 1e6 && used <= (limits[service] ?? 0), `${service}: ${String(used)} B`);
+        assert.ok((seconds[service] ?? 0) > 0, service);
+      }
     });
 
     it("has spans of Groundwork's own provisioning", async () => {

@@ -1,13 +1,15 @@
 import { execa } from "execa";
+import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { imagePrograms } from "../../scripts/lib/container-images.ts";
 import { cacheRoot, toolPaths } from "../../scripts/lib/tools-paths.ts";
 import {
   ensureImages,
   type ImageName,
   renderEnvironment,
 } from "../../stacks/observability/images/index.ts";
-import { type DockerEngine, startDockerEngine } from "./docker-engine.ts";
+import { DockerHost } from "./docker-host.ts";
 import type { Need } from "./needs.ts";
 
 const source = path.resolve(import.meta.dirname, "../../stacks/observability");
@@ -31,27 +33,27 @@ export class ObservabilityLab {
     ...(["root", "netns", "mountns", "docker", "collector", "mmdebstrap", "pip", "curl"] as const),
   ];
 
-  readonly engine: DockerEngine;
+  readonly engine: DockerHost;
   /** A copy of the project, as it is synced to a machine. */
   readonly folder: string;
 
-  private constructor(engine: DockerEngine, folder: string) {
+  private constructor(engine: DockerHost, folder: string) {
     this.engine = engine;
     this.folder = folder;
   }
 
   /** Engine, images and project; nothing is up yet. Call `requireNeeds(this, ObservabilityLab.needs)` before. */
   static async make(): Promise<ObservabilityLab> {
-    const { collector, loki, tempo, healthcheck } = toolPaths(process.env);
     const images = await ensureImages({
       cache: cacheRoot(process.env),
-      programs: { otelcol: collector, loki, tempo, healthcheck },
+      programs: imagePrograms(process.env),
       report: (line) => process.stderr.write(`    ${line}\n`),
     });
-    const engine = await startDockerEngine();
+    const engine = await DockerHost.start();
     try {
-      for (const { file } of images) await engine.docker(["load", "--input", file]);
-      const folder = path.join(path.dirname(socketOf(engine)), "app");
+      engine.addCompose(toolPaths(process.env).compose);
+      for (const { file } of images) await engine.runDocker(["load", "--input", file]);
+      const folder = path.join(engine.folder, "app");
       fs.cpSync(source, folder, {
         recursive: true,
         filter: (file) => !["frontend", "backend", "images"].includes(path.relative(source, file)),
@@ -70,7 +72,7 @@ export class ObservabilityLab {
   }
 
   compose(...args: string[]): Promise<string> {
-    return this.engine.docker(["compose", ...args], this.folder);
+    return this.engine.runDocker(["compose", ...args], this.folder);
   }
 
   async up(): Promise<void> {
@@ -101,7 +103,9 @@ export class ObservabilityLab {
     const ids = (await this.compose("ps", "--quiet")).split("\n").filter((id) => id !== "");
     const format =
       '{{index .Config.Labels "com.docker.compose.service"}} {{.Id}} {{.State.StartedAt}}';
-    const lines = (await this.engine.docker(["inspect", "--format", format, ...ids])).split("\n");
+    const lines = (await this.engine.runDocker(["inspect", "--format", format, ...ids])).split(
+      "\n",
+    );
     return Object.fromEntries(
       lines.map((line) => {
         const [service = "", ...state] = line.split(" ");
@@ -111,7 +115,7 @@ export class ObservabilityLab {
   }
 
   inspect(service: string, format: string): Promise<string> {
-    return this.engine.docker(["inspect", "--format", format, `lab-${service}-1`]);
+    return this.engine.runDocker(["inspect", "--format", format, `lab-${service}-1`]);
   }
 
   /** A request to the page's own server. */
@@ -147,7 +151,7 @@ export class ObservabilityLab {
       "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}",
     );
     const { stdout } = await execa("nsenter", [
-      ...[`--net=/run/netns/${this.engine.namespace}`, "curl", "-s", "-f", "-m", "15", "-G"],
+      ...[`--net=${this.engine.namespace}`, "curl", "-s", "-f", "-m", "15", "-G"],
       ...Object.entries(query).flatMap(([name, text]) => [
         "--data-urlencode",
         `${name}=${String(text)}`,
@@ -199,9 +203,12 @@ export class ObservabilityLab {
 
   stop(): void {
     this.engine.stop();
+    removeSlices();
   }
 }
 
-function socketOf(engine: DockerEngine): string {
-  return (engine.environment["DOCKER_HOST"] ?? "").replace("unix://", "");
+/** What an engine without systemd leaves of the services' control groups; those in use stay. */
+export function removeSlices(): void {
+  const find = ["/sys/fs/cgroup", "-depth", "-type", "d", "-name", "lab-*.slice"];
+  spawnSync("find", [...find, "-exec", "rmdir", "{}", "+"], { stdio: "ignore" });
 }

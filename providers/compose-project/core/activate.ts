@@ -53,7 +53,7 @@ export function renderActivate(activation: Activation): string {
     `new="$store/${activation.staged ? "staging" : "releases"}/$release"`,
     `images=(${quoteAll(activation.imageNames)})`,
     "find_docker",
-    "log=$(mktemp) && trap 'rm -f \"$log\"' EXIT",
+    'log=$(mktemp) && trap \'rm -f -- "$log" "$store/reserve"\' EXIT',
     `up() { compose "$path" up -d --wait --wait-timeout ${String(activation.upTimeoutSeconds)} --remove-orphans --no-build --pull never 9>&-; }`,
     helpers,
     renderSmoke(activation.smokeChecks, activation.smokeScript, activation.smokeArguments),
@@ -69,6 +69,8 @@ export function renderActivate(activation: Activation): string {
     "echo '@step check'",
     'compose "$new" config --quiet >"$log" 2>&1 || refuse "$(tail -n 12 "$log")"',
     ...renderCheckScript(activation.checkScript),
+    // What is to be noted at the end has room then, though the services should have filled the disk.
+    'head -c 262144 /dev/zero >"$store/reserve" 2>"$log" || refuse "$(cat "$log")"',
     "echo '@step up'",
     `volumes_before=$(docker volume ls -q --filter "label=com.docker.compose.project=$project")`,
     ...(activation.staged ? ['mv -T -- "$new" "$store/releases/$release"'] : []),
@@ -81,6 +83,7 @@ export function renderActivate(activation: Activation): string {
     `if ! up >"$log" 2>&1; then fail up "$(tail -n 8 "$log")"; fi`,
     "echo '@step smoke'",
     'if ! smoke >"$log" 2>&1; then fail smoke "$(tail -n 12 "$log")"; fi',
+    'rm -f -- "$store/reserve"',
     'settle "$release"',
     ...(activation.staged
       ? ['remember_images >"$store/images.new" && mv -f -- "$store/images.new" "$store/images"']
@@ -139,15 +142,25 @@ report() {
   done < <(containers)
 }
 
+# Containers that do not run give back what they wrote, which may be what the previous ones lack.
+clear_failed() {
+  local id service status health code
+  while IFS='|' read -r id service status health code; do
+    [ "$status" = running ] || [ "$status:$code" = exited:0 ] || docker rm -f "$id" >/dev/null 2>&1 || true
+  done < <(containers)
+}
+
 fail() {
   say stage "$1"
   say reason "$2"
   say failed "$(report)"
   echo '@step rollback'
+  rm -f -- "$store/reserve"
   if [ -n "$good" ] && [ -d "$store/releases/$good" ]; then
+    clear_failed
     restore_images
     link "$good"
-    if up >"$log" 2>&1; then settle "$good"; say rollback done; else say rollback "$(tail -n 8 "$log")"; fi
+    if up >"$log" 2>&1; then settle "$good" || true; say rollback done; else say rollback "$(tail -n 8 "$log")"; fi
   else
     compose "$path" down --remove-orphans >"$log" 2>&1 || true
     local volume
@@ -164,17 +177,14 @@ fail() {
 
 # Notes which release each container was made with, for it has that release's folders mounted.
 settle() {
-  local id service status health code made
-  touch "$store/containers"
-  : >"$store/containers.new"
-  : >"$store/ended.new"
+  local id service status health code made all='' ended=''
   while IFS='|' read -r id service status health code; do
-    made=$(awk -v id="$id" '$1 == id { print $2 }' "$store/containers")
-    printf '%s %s\\n' "$id" "\${made:-$1}" >>"$store/containers.new"
-    if [ "$status:$code" = exited:0 ]; then printf '%s\\n' "$service" >>"$store/ended.new"; fi
+    made=$(awk -v id="$id" '$1 == id { print $2 }' "$store/containers" 2>/dev/null || true)
+    all+="$id \${made:-$1}"$'\\n'
+    if [ "$status:$code" = exited:0 ]; then ended+="$service"$'\\n'; fi
   done < <(containers)
-  mv -f -- "$store/containers.new" "$store/containers"
-  mv -f -- "$store/ended.new" "$store/ended"
+  printf '%s' "$all" >"$store/containers.new" && printf '%s' "$ended" >"$store/ended.new" &&
+    mv -f -- "$store/containers.new" "$store/containers" && mv -f -- "$store/ended.new" "$store/ended"
 }
 
 # Removes the releases that neither run, nor are mounted, nor are the one to come back to, and what

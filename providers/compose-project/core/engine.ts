@@ -15,6 +15,8 @@ const distribution = [
   "apt update",
   // Debian 13 calls Compose V2 docker-compose and Ubuntu docker-compose-v2; in Debian 12 that is V1.
   "version() { apt-cache policy \"$1\" 2>/dev/null | sed -n 's/^ *Candidate: //p'; }",
+  // What apt-get could not fetch it only warns of.
+  'case $(version docker.io) in "" | "(none)") echo no-package; exit 0 ;; esac',
   "compose=",
   "for package in docker-compose-v2 docker-compose; do",
   '  case $(version "$package") in "" | "(none)" | 0* | 1.* | 1:1.*) ;; *) compose=$package; break ;; esac',
@@ -62,6 +64,12 @@ export function installError(host: string, engine: EngineSource, said: string): 
         "engine-not-installable",
         `${start}: it has no apt-get.`,
         "Install Docker's engine and Compose V2 there yourself.",
+      );
+    case "no-package":
+      return composeError(
+        "engine-not-installable",
+        `${start}: apt-get there knows no package docker.io.`,
+        "See that `apt-get update` reaches the mirrors there (on Ubuntu, universe among them); or put Docker's engine and Compose V2 into the machine's image.",
       );
     case "no-compose":
       return composeError(

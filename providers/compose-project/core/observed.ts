@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { composeError } from "./errors.ts";
+import { type Disk, parseDisks } from "./room.ts";
 
 const stateSchema = z.object({
   version: z.literal(1),
@@ -28,6 +29,8 @@ export interface ObservedProject {
   engine?: string;
   /** Version of Compose V2. */
   compose?: string;
+  /** Those that the project and Docker's data are on. */
+  disks: Disk[];
   /** Who owns the store; undefined where there is none. */
   owner?: string;
   /** Something is at the path that is not a link of ours. */
@@ -55,6 +58,7 @@ export function parseObserved(output: string): ObservedProject {
   return {
     ...(text("engine") !== "" && { engine: text("engine") }),
     ...(text("compose") !== "" && { compose: text("compose") }),
+    disks: parseDisks(text("disks")),
     ...(text("owner") !== "" && { owner: text("owner") }),
     occupied: text("occupied") === "yes",
     ...(text("release") !== "" && { release: text("release") }),

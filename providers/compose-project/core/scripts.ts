@@ -2,6 +2,7 @@ import { gzipSync } from "node:zlib";
 import { quote } from "../../host/core/script.ts";
 import { environmentFile, type Layout, overrideFile } from "./layout.ts";
 import type { ManifestEntry, ProjectFile } from "./manifest.ts";
+import { roomFunction } from "./room.ts";
 
 /**
  * What every script starts with: `say key text` tells us something as a record that no program's
@@ -60,11 +61,15 @@ export function renderObserve(layout: Layout, project: string): string {
   const { path, store, storeName } = layout;
   return [
     prelude,
+    roomFunction,
     renderContainers(project),
     `path=${quote(path)} store=${quote(store)}`,
     "find_docker || engine=",
     'say engine "$engine"',
     `if [ -n "$engine" ]; then say compose "$(docker compose version --short 2>/dev/null || true)"; listed=$(containers); say containers "$listed"; fi`,
+    'folders=("$store")',
+    `if [ -n "$engine" ]; then folders+=("$(docker info --format '{{.DockerRootDir}}' 2>/dev/null || true)"); fi`,
+    'say disks "$(for folder in "${folders[@]}"; do printf \'%s %s\\n\' "$(room "$folder")" "$folder"; done)"',
     'say owner "$(cat "$store/owner" 2>/dev/null || true)"',
     'target=$(readlink "$path" 2>/dev/null || true)',
     `case $target in ${quote(`${storeName}/releases/`)}*) say release "\${target##*/}" ;;`,

@@ -23,6 +23,7 @@ import {
 } from "../core/observed.ts";
 import { outcomeError, parseOutcome } from "../core/outcome.ts";
 import { needsModel, type Plan, planProject, refuseForeign } from "../core/plan.ts";
+import { refuseFullDisk } from "../core/room.ts";
 import { renderModel, renderObserve, renderPreviewModel } from "../core/scripts.ts";
 import { readProjectFolder } from "./folder.ts";
 import { loadArchives } from "./images.ts";
@@ -58,6 +59,16 @@ export async function observe(
   );
 }
 
+function requireRoom(
+  host: Host,
+  { project }: ComposeProjectArguments,
+  files: readonly ProjectFile[],
+  { disks }: ObservedProject,
+): void {
+  const releaseBytes = files.reduce((sum, { content }) => sum + content.length, 0);
+  refuseFullDisk({ project, host: host.name, releaseBytes }, disks);
+}
+
 /** No env file and no Compose file is larger, and others matter to Compose by their names only. */
 const largestForModel = 256 * 1024;
 
@@ -70,6 +81,7 @@ export async function examine(
   const observed = await observe(host, args);
   refuseForeign(host.name, args, observed);
   if (!needsModel(files, observed)) return planProject(files, observed, args, undefined);
+  requireRoom(host, args, files, observed);
   const upload = new Set(planChanges(files, observed.files).upload);
   const small = files.filter(({ content }) => content.length <= largestForModel);
   const script = renderPreviewModel(layoutOf(args.path), {
@@ -124,7 +136,7 @@ async function ensureEngine(
  * project that does not come up or fails its smoke test gives way to the one that ran before.
  *
  * @throws GroundworkError `deployment-failed`, `smoke-test-failed`, `project-refused`,
- *   `bad-compose-file`, `deployment-under-way`, `engine-missing`, `path-occupied`, `project-not-ours`
+ *   `bad-compose-file`, `disk-nearly-full`, `deployment-under-way`, `engine-missing`, `path-occupied`, `project-not-ours`
  */
 export async function deploy(
   host: Host,
@@ -149,6 +161,7 @@ async function deployOnce(
   const observed = await ensureEngine(host, args, seen, report);
   const { stage, summary } = planProject(files, observed, args, undefined);
   if (!stage && summary.steps.length === 0) return "done";
+  if (stage) requireRoom(host, args, files, observed);
   if (stage && args.archives.length > 0) await loadArchives(host, args.archives, report);
   const layout = layoutOf(args.path);
   const digest = manifestDigest(files);

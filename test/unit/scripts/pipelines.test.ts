@@ -51,20 +51,6 @@ describe("the pipelines", () => {
     assert.match(smoke ?? "", /--smoke --url "\$SMOKE_URL"/);
   });
 
-  it("keep to Jenkins' declarative form: balanced, with agent, options, parameters and stages", () => {
-    const code = jenkinsfile.replaceAll(/^\s*\/\/.*$/gm, "").replaceAll(/'[^']*'/g, "''");
-    let depth = 0;
-    for (const sign of code.replaceAll(/[^{}]/g, "")) {
-      depth += sign === "{" ? 1 : -1;
-      assert.ok(depth >= 0);
-    }
-    assert.equal(depth, 0);
-    assert.match(code.trim(), /^pipeline \{[\s\S]*\}$/);
-    for (const section of ["agent any", "options {", "parameters {", "stages {"])
-      assert.ok(code.includes(section), section);
-    assert.equal((code.match(/stage\(''\) \{\s*steps \{/g) ?? []).length, 3);
-  });
-
   it("never turn off the check of the host key, and take keys out of credentials only", () => {
     for (const text of [jenkinsfile, read(".github/workflows/deploy.yml"), read("scripts/deploy")])
       assert.doesNotMatch(text, /StrictHostKeyChecking|PRIVATE KEY/);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import { toolNames, type ToolName } from "../../../scripts/lib/tools-pins.ts";
+import { toolGroups, toolNames, type ToolName } from "../../../scripts/lib/tools-pins.ts";
 import {
   compareGo,
   describeStep,
@@ -24,7 +24,7 @@ function states(
 }
 
 const ofLab = wantedTools([]);
-const all = wantedTools(["tests", "k3s"]);
+const all = wantedTools(toolGroups);
 
 function actions(facts: ToolFacts, wanted = ofLab): Record<string, string> {
   return Object.fromEntries(planTools(facts, wanted).map(({ tool, action }) => [tool, action]));
@@ -82,6 +82,16 @@ describe("planTools", () => {
     const facts: ToolFacts = { source: "vendor", goVersion: "go1.25.0", states: states(absent) };
     assert.equal(actions(facts)["collector"], undefined);
     assert.equal(actions(facts, all)["collector"], "build");
+  });
+
+  it("makes what the observability lab's images are made of, and nothing of tests, for a stack that asks for it", () => {
+    const extra = wantedTools(["observability"]).filter((tool) => !ofLab.includes(tool));
+    assert.deepEqual(extra, ["collector", "loki", "tempo", "healthcheck", "cadvisor"]);
+    const facts: ToolFacts = { source: "vendor", goVersion: undefined, states: states(absent) };
+    assert.throws(() => planTools(facts, wantedTools(["observability"])), {
+      code: "go-missing",
+      message: /Collector \S+ is always built from its modules/,
+    });
   });
 
   it("says that Go is missing or too old when something has to be built with it", () => {

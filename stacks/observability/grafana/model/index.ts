@@ -1,6 +1,6 @@
 import { provisioning, serviceLevels } from "./objectives.ts";
 import type { Dashboard } from "./panels.ts";
-import { collector, host } from "./platform.ts";
+import { collector, containers, host } from "./platform.ts";
 import { logDashboard, serviceOverview, traces } from "./services.ts";
 
 export { renderDashboard } from "./render.ts";
@@ -12,6 +12,7 @@ export const dashboards: readonly Dashboard[] = [
   traces,
   logDashboard,
   host,
+  containers,
   collector,
   serviceLevels,
   provisioning,

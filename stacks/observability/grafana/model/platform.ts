@@ -1,4 +1,4 @@
-import { type Dashboard, graph, table, value } from "./panels.ts";
+import { type Dashboard, graph, type Query, table, value } from "./panels.ts";
 
 const real = 'fstype!~"tmpfs|overlay|squashfs"';
 const used = `1 - node_filesystem_avail_bytes{${real}} / node_filesystem_size_bytes`;
@@ -74,6 +74,50 @@ export const host: Dashboard = {
           { expr: "node_load1", legend: "1 min" },
           { expr: "node_load15", legend: "15 min" },
         ]),
+      ],
+    },
+  ],
+};
+
+const perService = (expr: string): readonly Query[] => [
+  { expr: `sum by (service) (${expr})`, legend: "{{service}}" },
+];
+
+export const containers: Dashboard = {
+  uid: "containers",
+  title: "Containers",
+  description: "What each service uses of the machine, and how near it is to its limit",
+  rows: [
+    {
+      height: 9,
+      panels: [
+        graph(
+          "Processor",
+          "percentunit",
+          perService("rate(container_cpu_usage_seconds_total[$__rate_interval])"),
+          { stacked: true },
+        ),
+        graph("Memory", "bytes", perService("container_memory_working_set_bytes"), {
+          stacked: true,
+        }),
+      ],
+    },
+    {
+      height: 9,
+      panels: [
+        table(
+          "Memory, of the limit",
+          "percentunit",
+          "max by (service) (container_memory_working_set_bytes / (container_spec_memory_limit_bytes > 0))",
+        ),
+        graph(
+          "Page faults that read from the disk",
+          "short",
+          perService(
+            'rate(container_memory_failures_total{failure_type="pgmajfault", scope="container"}[$__rate_interval])',
+          ),
+        ),
+        table("Running for", "s", "time() - max by (service) (container_start_time_seconds)"),
       ],
     },
   ],

@@ -1,14 +1,13 @@
+import type * as grafana from "./schema.ts";
 import type { Dashboard, Panel, Query } from "./panels.ts";
-
-type Json = Record<string, unknown>;
 
 const gridWidth = 24;
 
 /** A dashboard as Grafana provisions it. */
-export function renderDashboard({ uid, title, description, rows }: Dashboard): Json {
+export function renderDashboard({ uid, title, description, rows }: Dashboard): grafana.Dashboard {
   let id = 0;
   let y = 0;
-  const panels: Json[] = [];
+  const panels: grafana.Panel[] = [];
   for (const { height, panels: row } of rows) {
     const width = Math.floor(gridWidth / row.length);
     for (const [column, panel] of row.entries()) {
@@ -38,15 +37,18 @@ export function renderDashboard({ uid, title, description, rows }: Dashboard): J
         tags: ["groundwork"],
         title: "Groundwork",
         asDropdown: true,
+        icon: "",
         includeVars: false,
         keepTime: true,
+        targetBlank: false,
+        tooltip: "",
       },
     ],
     panels,
   };
 }
 
-function renderPanel(panel: Panel): Json {
+function renderPanel(panel: Panel): grafana.Panel {
   switch (panel.kind) {
     case "graph":
       return renderGraph(panel);
@@ -88,13 +90,13 @@ function renderPanel(panel: Panel): Json {
   }
 }
 
-function renderGraph(panel: Panel & { kind: "graph" }): Json {
+function renderGraph(panel: Panel & { kind: "graph" }): grafana.Graph {
   const extra = panel.exemplars === true ? { exemplar: true } : {};
   const targets = panel.source === "loki" ? loki(panel.queries) : prometheus(panel.queries, extra);
   return {
     type: "timeseries",
     ...targets,
-    fieldConfig: fields(panel.unit, {
+    fieldConfig: fields<grafana.GraphFields>(panel.unit, {
       min: 0,
       custom: {
         fillOpacity: panel.stacked === true ? 40 : 10,
@@ -102,16 +104,19 @@ function renderGraph(panel: Panel & { kind: "graph" }): Json {
         stacking: { mode: panel.stacked === true ? "normal" : "none" },
       },
     }),
-    options: { legend: { displayMode: "list", placement: "bottom" }, tooltip: { mode: "multi" } },
+    options: {
+      legend: { calcs: [], displayMode: "list", placement: "bottom", showLegend: true },
+      tooltip: { mode: "multi", sort: "desc" },
+    },
   };
 }
 
-const fields = (unit: string, more: Json = {}): Json => ({
-  defaults: { unit, ...more },
-  overrides: [],
-});
+const fields = <Custom>(
+  unit: string,
+  more: grafana.FieldConfig<Custom> = {},
+): grafana.Fields<Custom> => ({ defaults: { unit, ...more }, overrides: [] });
 
-function thresholds(bad: { at: number; below?: boolean } | undefined): Json {
+function thresholds(bad: { at: number; below?: boolean } | undefined): grafana.Thresholds {
   if (bad === undefined) return { mode: "absolute", steps: [{ color: "green", value: null }] };
   const [low, high] = bad.below === true ? ["red", "green"] : ["green", "red"];
   return {
@@ -125,7 +130,10 @@ function thresholds(bad: { at: number; below?: boolean } | undefined): Json {
 
 const refId = (at: number): string => String.fromCharCode("A".charCodeAt(0) + at);
 
-function prometheus(queries: readonly Query[], extra: Json = {}): Json {
+function prometheus(
+  queries: readonly Query[],
+  extra: Partial<grafana.PrometheusQuery> = {},
+): grafana.Targets<grafana.PrometheusQuery> {
   const datasource = { type: "prometheus", uid: "prometheus" };
   const targets = queries.map(({ expr, legend, instant }, at) => ({
     refId: refId(at),
@@ -139,7 +147,7 @@ function prometheus(queries: readonly Query[], extra: Json = {}): Json {
   return { datasource, targets };
 }
 
-function loki(queries: readonly Query[]): Json {
+function loki(queries: readonly Query[]): grafana.Targets<grafana.LokiQuery> {
   const datasource = { type: "loki", uid: "loki" };
   const targets = queries.map(({ expr, legend }, at) => ({
     refId: refId(at),
@@ -151,7 +159,9 @@ function loki(queries: readonly Query[]): Json {
   return { datasource, targets };
 }
 
-function tempo(target: Json): Json {
+function tempo(
+  target: Omit<grafana.TempoQuery, "refId" | "filters">,
+): grafana.Targets<grafana.TempoQuery> {
   const datasource = { type: "tempo", uid: "tempo" };
-  return { datasource, targets: [{ refId: "A", datasource, ...target }] };
+  return { datasource, targets: [{ refId: "A", datasource, filters: [], ...target }] };
 }

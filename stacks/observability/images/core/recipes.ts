@@ -8,12 +8,13 @@ export const imageNames = [
   "prometheus",
   "alertmanager",
   "node-exporter",
+  "cadvisor",
 ] as const;
 
 export type ImageName = (typeof imageNames)[number];
 
 /** Programs that come as files, built elsewhere. */
-export type ProgramName = "otelcol" | "loki" | "tempo" | "healthcheck";
+export type ProgramName = "otelcol" | "loki" | "tempo" | "healthcheck" | "cadvisor";
 
 /** How an image is made, and how a container of it runs. */
 export interface ImageRecipe {
@@ -102,5 +103,11 @@ export const imageRecipes: Readonly<Record<ImageName, ImageRecipe>> = {
     programs: [],
     ownFolders: [],
     entrypoint: ["/usr/bin/prometheus-node-exporter"],
+  },
+  cadvisor: {
+    packages: [],
+    programs: ["cadvisor"],
+    ownFolders: [],
+    entrypoint: ["/usr/bin/cadvisor"],
   },
 };

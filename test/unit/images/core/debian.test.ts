@@ -68,6 +68,18 @@ describe("planDebianSource", () => {
     });
   });
 
+  it("takes another release from the same mirrors where one is wanted", () => {
+    assert.deepEqual(planDebianSource(debian, parseIndexTargets(listing), "trixie"), {
+      release: "trixie",
+      sources: [
+        `deb ${security} trixie-security main`,
+        `deb ${mirror} trixie main`,
+        `deb ${mirror} trixie-updates main`,
+      ],
+    });
+    assert.equal(planDebianSource({ id: "ubuntu" }, [], "bookworm").release, "bookworm");
+  });
+
   it("takes mirrors whose lists apt has not fetched yet", () => {
     const unfetched = parseIndexTargets(`Packages|||${mirror}|bookworm|main`);
     assert.deepEqual(planDebianSource(debian, unfetched).sources, [`deb ${mirror} bookworm main`]);

@@ -25,6 +25,13 @@ describe("planImage", () => {
     });
   });
 
+  it("builds the release that is asked for", () => {
+    const plan = planImage({ name: "x", build: { release: "trixie", sizeGiB: 2, packages: [] } });
+    assert.deepEqual(plan, {
+      ...{ kind: "build", release: "trixie", sizeGiB: 2, packages: [], files: [] },
+    });
+  });
+
   it("keeps a pinned checksum, in lower case", () => {
     assert.deepEqual(planImage({ name: "x", sha256: digest.toUpperCase() }), {
       kind: "existing",

@@ -6,6 +6,7 @@ import {
   parseObserved,
   parseRecords,
 } from "../../../../providers/compose-project/core/observed.ts";
+import { parseDisks, refuseFullDisk } from "../../../../providers/compose-project/core/room.ts";
 import { outcomeError, parseOutcome } from "../../../../providers/compose-project/core/outcome.ts";
 
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
@@ -86,6 +87,32 @@ describe("parseObserved", () => {
   });
 });
 
+describe("refuseFullDisk", () => {
+  const mib = 2 ** 20;
+  const wish = { project: "lab", host: "vm", releaseBytes: 2 * mib };
+  const disk = (freeMib: number, folder = "/var/lib/docker") => ({
+    ...{ folder, freeBytes: freeMib * mib },
+  });
+
+  it("lets a release be where each disk has room for it and a little more", () => {
+    refuseFullDisk(wish, [disk(102), disk(5000)]);
+    refuseFullDisk(wish, []);
+  });
+
+  it("names the disk, what it has and what it needs", () => {
+    assert.throws(() => refuseFullDisk(wish, [disk(5000, "/home"), disk(101)]), {
+      code: "disk-nearly-full",
+      message: /\/var\/lib\/docker has 101 MiB free, and 102 MiB are needed/,
+    });
+  });
+
+  it("knows nothing of a disk that could not be looked at", () => {
+    assert.deepEqual(parseDisks("4096 /home/a b\n /var/lib/docker\n"), [
+      { folder: "/home/a b", freeBytes: 4096 },
+    ]);
+  });
+});
+
 describe("parseOutcome", () => {
   const output =
     record("stage", "up") +
@@ -120,11 +147,13 @@ describe("renderInstall", () => {
 
   it("asks before anything is installed whether there is a Compose V2", () => {
     const script = renderInstall("distribution");
-    assert.ok(script.indexOf("no-compose") < script.indexOf("apt install"));
+    for (const said of ["no-package", "no-compose"])
+      assert.ok(script.includes(said) && script.indexOf(said) < script.indexOf("apt install"));
   });
 
   it("tells what stood in the way and what to do", () => {
     assert.match(installError("vm", "distribution", "no-compose").message, /engine: docker/);
     assert.match(installError("vm", "present", "").message, /engine: distribution/);
+    assert.match(installError("vm", "distribution", "no-package").message, /reaches the mirrors/);
   });
 });

@@ -36,7 +36,7 @@ const container = (name: string, status = "running", exitCode = 0) => ({
 function settled(more: Partial<ObservedProject> = {}): ObservedProject {
   return {
     ...{ engine: "28.0", compose: "2.40.3", owner: "p/s", occupied: false, release: "r1" },
-    ...{ stateDigest: "d", files, ended: [] },
+    ...{ stateDigest: "d", files, ended: [], disks: [] },
     state: {
       ...{ version: 1, release: "r1", digest: manifestDigest(files) },
       services: Object.fromEntries(
@@ -60,7 +60,7 @@ describe("planProject", () => {
   it("makes everything on an empty host", () => {
     const host: ObservedProject = {
       ...{ engine: "28.0", compose: "2.40.3", occupied: false, stateDigest: "" },
-      ...{ files: [], containers: [], ended: [] },
+      ...{ files: [], containers: [], ended: [], disks: [] },
     };
     assert.equal(needsModel(files, host), true);
     assert.deepEqual(planProject(files, host, wishes, modelOf()).summary, {
@@ -71,7 +71,8 @@ describe("planProject", () => {
   });
 
   it("installs Docker where it is missing, and cannot tell the services then", () => {
-    const bare = { occupied: false, stateDigest: "", files: [], containers: [], ended: [] };
+    const nothing = { files: [], containers: [], ended: [], disks: [] };
+    const bare = { occupied: false, stateDigest: "", ...nothing };
     const { summary } = planProject(files, bare, { ...wishes, images: "pull" }, undefined);
     assert.deepEqual(summary.steps, [
       ...["installEngine", "syncFiles", "pullImages", "checkConfiguration", "composeUp"],

@@ -8,10 +8,11 @@ const project = path.resolve(import.meta.dirname, "../../../../stacks/observabil
 
 interface Service {
   image?: string;
+  cgroup_parent?: string;
   mem_limit?: string;
   ports?: string[];
   volumes?: string[];
-  build?: { args?: Record<string, string> } | string;
+  build?: { context: string; args?: Record<string, string> };
   healthcheck?: { test: string[] };
   user?: string;
 }
@@ -38,9 +39,13 @@ describe("compose.yaml", () => {
     assert.ok(total <= 4096 - 512, `${String(total)} MiB`);
   });
 
-  it("publishes 80, 3000, 5000 and 9090, and nothing else", () => {
+  it("publishes 80, 3000, 5000 and 9090, and to the machine alone where its engine sends logs", () => {
     const ports = services.flatMap(([, { ports = [] }]) => ports);
-    const published = ports.map((port) => /:(?:\$\{HTTP_PORT:-)?(\d+)\}?:\d+$/.exec(port)?.[1]);
+    const forEngine = "127.0.0.1:5514:5514/udp";
+    assert.ok(ports.includes(forEngine));
+    const published = ports
+      .filter((port) => port !== forEngine)
+      .map((port) => /:(?:\$\{HTTP_PORT:-)?(\d+)\}?:\d+$/.exec(port)?.[1]);
     assert.deepEqual(published.sort(), ["3000", "5000", "80", "9090"]);
   });
 
@@ -49,6 +54,16 @@ describe("compose.yaml", () => {
       assert.ok(healthcheck !== undefined, name);
       assert.match(user ?? "", /^[1-9]\d+:/, name);
     }
+  });
+
+  it("puts every service into the control group by which its figures are known", () => {
+    for (const [name, { cgroup_parent }] of services)
+      assert.equal(cgroup_parent, `lab-${name}.slice`);
+  });
+
+  it("gives nobody Docker's socket", () => {
+    for (const file of ["compose.yaml", "compose.build.yaml", "compose.pull.yaml"])
+      assert.doesNotMatch(read(file), /docker\.sock|^\s*privileged:|\/var\/run/m);
   });
 
   it("keeps data in named volumes alone", () => {
@@ -62,6 +77,29 @@ describe("compose.yaml", () => {
   });
 });
 
+describe("prometheus.yml", () => {
+  it("knows the service of a control group, whichever driver Docker uses", () => {
+    const { scrape_configs } = parse(read("prometheus/prometheus.yml")) as {
+      scrape_configs: { job_name: string; metric_relabel_configs?: { regex: string }[] }[];
+    };
+    const job = scrape_configs.find(({ job_name }) => job_name === "cadvisor");
+    const regex = new RegExp(`^(?:${job?.metric_relabel_configs?.[0]?.regex ?? ""})$`); // as Prometheus anchors it
+    const id = "0123456789abcdef".repeat(4);
+    for (const [group, service] of [
+      [`/lab-loki.slice/${id}`, "loki"],
+      [`/system.slice/docker.service/lab-otel-collector.slice/${id}`, "otel-collector"],
+      [`/lab.slice/lab-loki.slice/docker-${id}.scope`, "loki"],
+      [`/lab.slice/lab-otel.slice/lab-otel-collector.slice/docker-${id}.scope`, "otel-collector"],
+      ["/lab.slice/lab-loki.slice", undefined],
+      [`/lab.slice/lab-loki.slice/docker-${id}.scope/inner`, undefined],
+      [`/system.slice/docker-${id}.scope`, undefined],
+      [`/docker/${id}`, undefined],
+      ["/", undefined],
+    ] as const)
+      assert.equal(regex.exec(group)?.[1], service, group);
+  });
+});
+
 describe("compose.build.yaml", () => {
   it("names every image that can be made by its variable, and pulls none", () => {
     const { services: made } = compose("compose.build.yaml");
@@ -72,22 +110,39 @@ describe("compose.build.yaml", () => {
 });
 
 describe("compose.pull.yaml", () => {
-  it("pins every image by digest", () => {
-    const { services: pulled } = compose("compose.pull.yaml");
+  const { services: pulled } = compose("compose.pull.yaml");
+  const digest = /@sha256:[0-9a-f]{64}$/;
+
+  it("has every service, each by digest or built on images that it names by digest", () => {
     assert.deepEqual(Object.keys(pulled).sort(), Object.keys(main.services).sort());
     for (const [name, { image = "", build }] of Object.entries(pulled)) {
-      const from = typeof build === "object" ? build.args?.["IMAGE"] : image;
-      const text =
-        typeof build === "string"
-          ? read(path.join(build, "Dockerfile"))
-              .match(/^FROM \S+/gm)
-              ?.at(-1)
-          : from;
-      assert.match(text ?? "", /@sha256:[0-9a-f]{64}$/, name);
+      const images = build === undefined ? [image] : Object.entries(build.args ?? {});
+      assert.ok(images.length > 0, name);
+      for (const each of images)
+        if (typeof each === "string") assert.match(each, digest, name);
+        else if (each[0] !== "DATA") assert.match(each[1], digest, `${name}: ${each[0]}`);
     }
-    for (const folder of ["backend", "frontend", "containers"])
-      for (const [from] of read(`${folder}/Dockerfile`).matchAll(/^FROM .*$/gm))
-        assert.match(from, /@sha256:[0-9a-f]{64}|\$\{IMAGE\}/, `${folder}: ${from}`);
+  });
+
+  it("names every image that is built on: Dockerfiles name none", () => {
+    for (const [name, { build }] of Object.entries(pulled)) {
+      if (build === undefined) continue;
+      const text = read(path.join(build.context, "Dockerfile"));
+      const [head = "", ...stages] = text.split(/^FROM /m);
+      for (const stage of stages) {
+        const variable = /^\$\{(\w+)\}/.exec(stage)?.[1] ?? stage;
+        assert.match(head, new RegExp(`^ARG ${variable}$`, "m"), name);
+        assert.ok(build.args?.[variable] !== undefined, `${name}: ${variable}`);
+      }
+    }
+  });
+
+  it("pins the release of Grafana by whose schema dashboards are checked", () => {
+    const { devDependencies } = JSON.parse(
+      fs.readFileSync(path.join(project, "../../package.json"), "utf8"),
+    ) as { devDependencies: Record<string, string> };
+    const schema = devDependencies["@grafana/schema"] ?? "";
+    assert.ok(pulled["grafana"]?.image?.startsWith(`grafana/grafana:${schema}@`), schema);
   });
 });
 
