@@ -41,6 +41,8 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   objectStore: { endpoint: string; region: string; bucket: string };
   /** registries.yaml. A secret. */
   registries?: Record<string, unknown> | undefined;
+  /** Another number draws new tokens, with which nodes are started one after the other. */
+  tokenGeneration: number;
   /** How nodes are upgraded and removed. */
   upgrade: { maxUnavailable: number; drainTimeoutSeconds: number };
   /** How long nodes may take to be Ready once their machines are started, in seconds. */
@@ -51,7 +53,7 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
  * A k3s cluster on machines of its own.
  *
  * It is there once its API is ready and every node is, with the pinned version and its labels. Tokens
- * are drawn once and belong to the stack; nothing of them is in user-data.
+ * belong to the stack, and are drawn anew only when asked for; nothing of them is in user-data.
  */
 export class K3sCluster extends pulumi.ComponentResource {
   /** The nodes' machines, in order. */
@@ -74,8 +76,11 @@ export class K3sCluster extends pulumi.ComponentResource {
     this.apiUrl = `https://${apiAddress}:6443`;
 
     const token = (kind: string): pulumi.Output<string> =>
-      new RandomToken(`${name}-${kind}`, { purpose: `${kind} of ${name}`, generation: 0 }, below)
-        .value;
+      new RandomToken(
+        `${name}-${kind}`,
+        { purpose: `${kind} of ${name}`, generation: args.tokenGeneration },
+        below,
+      ).value;
     this.machines = args.nodes.map(({ name: node, machine }) => ({
       name: node,
       user: machine.login.user,

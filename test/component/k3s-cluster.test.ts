@@ -129,6 +129,20 @@ describe("a change to a cluster", () => {
     assert.ok(isMarkedSecret(rolloutOf(after)["registries"]));
   });
 
+  it("of the tokens' generation draws new ones, and boots no machine anew", async () => {
+    const before = await deploy(false);
+    const after = await deploy(false, { tokenGeneration: 1 });
+    assert.deepEqual(seeds(after), seeds(before));
+    const drawn = after.resources.filter(({ type }) => type.endsWith("RandomToken"));
+    assert.deepEqual(
+      drawn.map(({ name, inputs }) => [name, inputs["generation"]]),
+      [
+        ["kube-server-token", 1],
+        ["kube-agent-token", 1],
+      ],
+    );
+  });
+
   it("to three servers takes etcd", async () => {
     const run = await deploy(false, { servers: [serverPool(3)], agents: [] });
     assert.equal(rolloutOf(run)["datastore"], "etcd");

@@ -3,7 +3,8 @@
  *
  * Files are written beside their place and moved there, so that an interruption leaves the old or the
  * new one. A mark beside each artifact holds what was wanted and what the file looked like when its
- * digest was right, so that it is hashed once. URLs are given to curl on its standard input.
+ * digest was right, so that it is hashed once. URLs are given to curl on its standard input. The mark
+ * `restart` outlives a run that changed files and could not restart k3s any more.
  */
 export const nodeLibrary = String.raw`set -euo pipefail
 umask 022
@@ -93,13 +94,22 @@ from_url() {
   mark "$name" "$target" "$want"
 }
 
+keep_token() {
+  local digest
+  [ -s "$1" ] || return 0
+  digest=$(digest_of "$1")
+  [ "$digest" != "$3" ] || return 0
+  mkdir -p -m 0700 "$2"
+  install -m 0600 -- "$1" "$2/$digest"
+}
+
 run_unit() {
   systemctl daemon-reload
   systemctl enable --quiet "$1"
   touch "$own/joined"
   case $(systemctl is-active "$1") in
     active | activating | reloading)
-      if [ "$changed" = no ]; then
+      if [ "$changed" = no ] && [ ! -e "$own/restart" ]; then
         echo 'groundwork-result same'
       else
         systemctl restart --no-block "$1"
@@ -111,4 +121,5 @@ run_unit() {
       echo 'groundwork-result started'
       ;;
   esac
+  rm -f "$own/restart"
 }`;

@@ -9,7 +9,15 @@ import { listNodeFiles } from "../core/node-files.ts";
 import { parseApplied, renderApply, sayMark } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
-import { awaitNodes, guestOf, membershipOf, required, type Rollout } from "./at-work.ts";
+import {
+  awaitNodes,
+  awaitRestarted,
+  guestOf,
+  membershipOf,
+  required,
+  type Rollout,
+} from "./at-work.ts";
+import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
 import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
 import { presignArtifacts } from "./presign.ts";
@@ -103,9 +111,10 @@ async function roll(
   if (through === undefined) throw new Error("a cluster has a server");
   const rollout: Rollout = { ...base, through };
   const seen = found ? [] : await readStale(rollout);
+  const staleTokens = await listStaleTokens(rollout, seen);
   const steps = planCluster(
     args,
-    found ? { kind: "none" } : { kind: "exists", nodes: seen },
+    found ? { kind: "none" } : { kind: "exists", nodes: seen, staleTokens },
     before.ours,
   );
   const renewed = (): Rollout["deadline"] => startDeadline(args.timeoutSeconds);
@@ -178,6 +187,20 @@ async function readStale(rollout: Rollout): Promise<readonly ObservedNode[]> {
   return nodes.filter(({ name }) => !stale.includes(name));
 }
 
+/** Nodes that do not run with the tokens they shall have, by what is on them. */
+async function listStaleTokens(
+  { args, probes }: Rollout,
+  seen: readonly ObservedNode[],
+): Promise<string[]> {
+  const stale: string[] = [];
+  for (const { name, role } of args.nodes)
+    if (seen.some((node) => node.name === name)) {
+      const { token } = await required(probes, name);
+      if (token !== tokenDigest(args, role)) stale.push(name);
+    }
+  return stale;
+}
+
 /** Renews what changed on nodes that were there before, servers one by one. */
 async function configure(rollout: Rollout, seen: readonly ObservedNode[]): Promise<void> {
   const { args } = rollout;
@@ -186,7 +209,7 @@ async function configure(rollout: Rollout, seen: readonly ObservedNode[]): Promi
     const became = await rollout.apply(node, await membershipOf(rollout, node));
     if (became !== "same") {
       rollout.report(`${node.name}: k3s was ${became} with what changed`);
-      await awaitNodes(rollout, [node]);
+      await awaitRestarted(rollout, node);
     }
   }
 }

@@ -18,6 +18,10 @@ import {
   renderProbe,
 } from "../../../../providers/k3s-cluster/core/node-script.ts";
 import { renderNetworkWait } from "../../../../providers/k3s-cluster/core/network-wait.ts";
+import {
+  renderRotateToken,
+  renderTokenFiles,
+} from "../../../../providers/k3s-cluster/core/tokens.ts";
 import { assertGolden } from "../../../support/golden.ts";
 
 const sha256 = "a".repeat(64);
@@ -92,6 +96,8 @@ describe("scripts for nodes", () => {
       syntax(renderApply({ node: server, files, artifacts }));
     }
     syntax(renderProbe("agent"));
+    syntax(renderRotateToken("new"));
+    syntax(renderTokenFiles(args, "server"));
     execFileSync("sh", ["-n"], { input: renderNetworkWait() });
   });
 
@@ -109,8 +115,8 @@ describe("scripts for nodes", () => {
   });
 
   it("read back what the probe prints", () => {
-    assert.deepEqual(parseProbe("motd\ngroundwork-probe yes no yes https://a:6443\n"), {
-      ...{ hasData: true, joined: false, active: true, server: "https://a:6443" },
+    assert.deepEqual(parseProbe("motd\ngroundwork-probe yes no yes - https://a:6443\n"), {
+      ...{ hasData: true, joined: false, active: true, token: "-", server: "https://a:6443" },
     });
     assert.equal(parseProbe("sudo: unknown user"), undefined);
   });
