@@ -13,7 +13,9 @@ import {
   type K3sWish,
   planArtifact,
   planK3sConfig,
+  planSnapshotStore,
   renderAuditPolicy,
+  type SnapshotStoreWish,
 } from "./planning/k3s.ts";
 import { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine.ts";
 
@@ -37,7 +39,9 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   binary: ArtifactWish;
   /** Default: nodes pull k3s's own images. */
   airgapImages?: ArtifactWish | undefined;
-  /** For what comes from the object store. */
+  /** When etcd is saved, how often, and where else than on the servers' disks. */
+  snapshots: K3sWish["snapshots"] & { store?: SnapshotStoreWish | undefined };
+  /** For what comes from the object store, and for snapshots. */
   objectStore: { endpoint: string; region: string; bucket: string };
   /** registries.yaml. A secret. */
   registries?: Record<string, unknown> | undefined;
@@ -123,6 +127,12 @@ export class K3sCluster extends pulumi.ComponentResource {
         apiAddress,
         ...(args.registries !== undefined && { registries: stringify(args.registries) }),
         ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+        ...(args.snapshots.store !== undefined && {
+          snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {
+            stack: pulumi.getStack(),
+            cluster: name,
+          }),
+        }),
         ...{ privateKey, token: token("server-token"), agentToken: token("agent-token") },
         ...args.upgrade,
         timeoutSeconds: args.readyTimeoutSeconds,

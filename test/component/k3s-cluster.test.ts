@@ -150,6 +150,22 @@ describe("a change to a cluster", () => {
   });
 });
 
+describe("a cluster whose snapshots are copied", () => {
+  it("has the place, and the key to it, as a secret and nowhere else", async () => {
+    const endpoint = "https://s3.example.org";
+    const store = { endpoint, accessKey: "who", secretKey: "key-of-the-store" };
+    const run = await deploy(false, {
+      ...{ servers: [serverPool(3)], agents: [], snapshots: { store } },
+    });
+    const { snapshotStore } = rolloutOf(run);
+    assert.ok(isMarkedSecret(snapshotStore));
+    for (const { type, inputs } of run.resources)
+      for (const [key, value] of Object.entries(inputs))
+        if (JSON.stringify(value).includes(store.secretKey))
+          assert.deepEqual([type, key], [run.one("K3sRollout").type, "snapshotStore"]);
+  });
+});
+
 describe("a k3s cluster in preview", () => {
   it("knows its nodes and their configuration before anything is made", async () => {
     const { nodes } = rolloutOf(await deploy(true));

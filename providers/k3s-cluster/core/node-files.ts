@@ -1,5 +1,6 @@
 import { stringify } from "yaml";
 import type { ClusterArguments, NodeArguments } from "./arguments.ts";
+import { snapshotStoreFile } from "./snapshots.ts";
 import { networkWaitPath, networkWaitSeconds, renderNetworkWait } from "./network-wait.ts";
 
 export const k3sBinary = "/usr/local/bin/k3s";
@@ -15,7 +16,8 @@ export interface NodeFile {
   path: string;
   /** Octal. */
   mode: string;
-  content: string;
+  /** Undefined: there must be no such file. */
+  content: string | undefined;
 }
 
 /** The systemd unit of a node, by the name that k3s's own installation gives it. */
@@ -74,7 +76,11 @@ WantedBy=multi-user.target
 `;
 }
 
-const secret = (path: string, content: string): NodeFile => ({ path, mode: "0600", content });
+const secret = (path: string, content: string | undefined): NodeFile => ({
+  path,
+  mode: "0600",
+  content,
+});
 
 /** The files with a node's tokens, its own first: an agent has no other than the agents'. */
 export function listTokenFiles(
@@ -87,11 +93,12 @@ export function listTokenFiles(
     : [secret(tokenFile, `${token}\n`), secret("/etc/rancher/k3s/agent-token", agents)];
 }
 
-/** Every file that k3s reads on a node. */
+/** Every file that k3s reads on a node. `snapshotStore`: as `renderSnapshotStore` writes it. */
 export function listNodeFiles(
   args: ClusterArguments,
   node: NodeArguments,
   membership: Membership,
+  snapshotStore?: string,
 ): NodeFile[] {
   const { registries, auditPolicy } = args;
   const server = node.role === "server";
@@ -104,6 +111,7 @@ export function listNodeFiles(
     },
     secret(configFile, renderConfig(node, membership, args.datastore)),
     ...listTokenFiles(args, node.role),
+    ...(server ? [secret(snapshotStoreFile, snapshotStore)] : []),
     ...(registries === undefined ? [] : [secret("/etc/rancher/k3s/registries.yaml", registries)]),
     ...(server && auditPolicy !== undefined
       ? [secret("/etc/rancher/k3s/audit.yaml", auditPolicy)]

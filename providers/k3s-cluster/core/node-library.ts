@@ -32,6 +32,12 @@ put() {
   fi
 }
 
+drop() {
+  [ -e "$1" ] || return 0
+  rm -f -- "$1"
+  changed=yes
+}
+
 digest_of() { sha256sum -- "$1" | cut -d ' ' -f 1; }
 looks() { stat -c '%s %Y %i' "$1"; }
 is_marked() { [ -f "$2" ] && [ "$(cat "$own/$1.mark" 2>/dev/null)" = "$3 $(looks "$2")" ]; }

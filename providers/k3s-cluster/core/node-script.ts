@@ -31,8 +31,9 @@ function renderArtifact(order: ArtifactOrder, node: NodeArguments): string {
   ].join("\n");
 }
 
-/** Puts a file in place; its text travels in the script, which is on standard input. */
+/** Puts a file in place, or removes it; its text travels in the script, which is on standard input. */
 export function renderFile({ path, mode, content }: NodeFile): string {
+  if (content === undefined) return `drop ${quote(path)}`;
   const encoded = Buffer.from(content, "utf8").toString("base64");
   return `put ${quote(path)} ${mode} ${quote(encoded)}`;
 }

@@ -20,7 +20,7 @@ import {
 import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
 import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
-import { presignArtifacts } from "./presign.ts";
+import { presignArtifacts, snapshotSettings } from "./object-store.ts";
 import { runStep } from "./steps.ts";
 
 /** What a run knows of an earlier one. */
@@ -65,6 +65,7 @@ async function roll(
   };
   const presigned = await presignArtifacts(args);
   const artifacts = listArtifacts(args, presigned);
+  const snapshots = snapshotSettings(args);
   const probes = new Map(
     args.nodes.map(({ name, role }) => [
       name,
@@ -85,8 +86,11 @@ async function roll(
   if (beginning.kind === "refused") throw beginning.reason;
   const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
   const apply: Rollout["apply"] = async (node, membership) => {
-    const secrets = [args.token, args.agentToken, ...Object.values(presigned)];
-    const files = listNodeFiles(args, node, membership);
+    const secrets = [
+      ...[args.token, args.agentToken, ...Object.values(presigned)],
+      ...(snapshots?.secrets ?? []),
+    ];
+    const files = listNodeFiles(args, node, membership, snapshots?.content);
     const output = await guestOf({ guests }, node.name).run(
       renderApply({ node, files, artifacts }),
       {

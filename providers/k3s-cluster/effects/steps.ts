@@ -1,7 +1,7 @@
-import { renderSnapshot } from "../core/api-script.ts";
 import type { NodeArguments } from "../core/arguments.ts";
 import { cordonMark } from "../core/observed.ts";
 import type { Step } from "../core/plan.ts";
+import { renderSnapshot } from "../core/snapshots.ts";
 import { awaitAnswer, runKubectl } from "./api.ts";
 import { rotateToken, renewTokens } from "./tokens.ts";
 import { awaitNodes, guestOf, membershipOf, required, type Rollout, serverUrl } from "./at-work.ts";

@@ -73,6 +73,22 @@ describe("groundwork:clusters", () => {
       { binary: { from: "objectStore", sha256 } },
       /the hypervisor's own loopback/,
     ],
+    ...[
+      {
+        problem: /snapshots\.store: none, since k3s saves etcd only/,
+        datastore: "sqlite",
+        store: {},
+      },
+      { problem: /store\.endpoint: an object store that the servers can reach/, store: {} },
+      {
+        problem: /store\.secretKey: secretKey, since accessKey is given/,
+        store: { accessKey: "me!" },
+      },
+    ].map(({ problem, datastore = "etcd", store }): [string, object, RegExp] => [
+      `copies of snapshots that cannot be: ${problem.source}`,
+      { datastore, snapshots: { store } },
+      problem,
+    ]),
     [
       "pods in the nodes' subnet",
       { clusterCidr: "192.168.0.0/16" },

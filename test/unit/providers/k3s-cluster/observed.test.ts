@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  parseApiLine,
-  renderKubectl,
-  renderSnapshot,
-} from "../../../../providers/k3s-cluster/core/api-script.ts";
+import { parseApiLine, renderKubectl } from "../../../../providers/k3s-cluster/core/api-script.ts";
 import { listMissing, parseNodes } from "../../../../providers/k3s-cluster/core/observed.ts";
+import { renderSnapshot } from "../../../../providers/k3s-cluster/core/snapshots.ts";
 import { compareVersions, parseVersion } from "../../../../providers/k3s-cluster/core/version.ts";
 
 const item = (name: string, ready: string): object => ({
