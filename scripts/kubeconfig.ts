@@ -1,13 +1,13 @@
 import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { stringify } from "yaml";
-import { type ClusterConfig, planClusterNodes } from "../config.ts";
+import type { ClusterConfig } from "../config.ts";
 import { GroundworkError } from "../providers/errors.ts";
 import { parseLibvirtUri } from "../providers/host/core/connection.ts";
-import { openGuest } from "../providers/host/effects/host.ts";
 import { renderKubeconfig } from "../providers/k3s-cluster/core/kubeconfig.ts";
+import { readKubeconfig } from "../providers/k3s-cluster/effects/api.ts";
 import { planRoute } from "../providers/machine-ready/core/ssh-config.ts";
-import { ensureSshFiles } from "../providers/machine-ready/effects/ssh-files.ts";
+import { chooseCluster, openCluster } from "./lib/clusters.ts";
 import { type CommonOptions, createCommand, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
 import {
@@ -24,8 +24,6 @@ import {
   removeFromKubeconfig,
   withServer,
 } from "./lib/kubeconfig-plan.ts";
-import { parseOutputs } from "./lib/outputs.ts";
-import { openStack } from "./lib/stack.ts";
 
 interface Options extends CommonOptions {
   cluster?: string;
@@ -34,15 +32,11 @@ interface Options extends CommonOptions {
   direct: boolean;
 }
 
-function chooseCluster({ config, stack }: Context, name: string | undefined): ClusterConfig {
-  const names = config.clusters.map((each) => each.name);
-  const found = config.clusters.find((each) => each.name === (name ?? names[0]));
-  if (found !== undefined && (name !== undefined || names.length === 1)) return found;
-  throw new GroundworkError({
-    code: "unknown-cluster",
-    message: `Stack ${stack} has ${names.length === 0 ? "no cluster" : `the clusters ${names.join(", ")}`}${name === undefined ? "" : `, and no "${name}"`}.`,
-    next: "Name one of them: make kubeconfig ARGS=--cluster=name.",
-  });
+interface Current {
+  text: string;
+  configFile: string;
+  server: string;
+  uri: string;
 }
 
 /** The kubeconfig as a server has it now, for certificates are renewed; else as the last run saw it. */
@@ -50,34 +44,15 @@ async function readCurrent(
   context: Context,
   cluster: ClusterConfig,
   say: (line: string) => void,
-): Promise<{ text: string; configFile: string; server: string; uri: string }> {
-  const stack = await openStack(context, () => undefined);
-  const { lab, ssh, kubeconfigs } = parseOutputs(await stack.outputs());
-  const stored = kubeconfigs?.[cluster.name];
-  const url = lab.clusters?.[cluster.name]?.apiUrl;
-  if (ssh === undefined || stored === undefined || url === undefined)
-    throw new GroundworkError({
-      code: "no-cluster-yet",
-      message: `Cluster "${cluster.name}" of stack ${context.stack} does not exist yet.`,
-      next: "Run `make up`.",
-    });
-  const networkNamespace = context.environment["GROUNDWORK_NETWORK_NAMESPACE"];
-  const { home } = context;
-  const files = await ensureSshFiles({ home, stack: context.stack, ...ssh, networkNamespace });
-  const servers = planClusterNodes(cluster).filter(({ role }) => role === "server");
+): Promise<Current> {
+  const { servers, configFile, apiHost, kubeconfig: stored } = await openCluster(context, cluster);
   let failure = "";
-  for (const { machine } of servers)
+  for (const { name, guest, hypervisorUri } of servers)
     try {
-      const guest = openGuest({ name: machine.name, ...files });
-      const purpose = "read the kubeconfig";
-      const text = await guest.run("cat /etc/rancher/k3s/k3s.yaml", {
-        purpose,
-        timeoutSeconds: 30,
-      });
-      const login = ssh.machines.find(({ name }) => name === machine.name);
+      const text = await readKubeconfig(guest);
       return {
-        text: renderKubeconfig(text, cluster.name, new URL(url).hostname),
-        ...{ ...files, server: machine.name, uri: login?.hypervisorUri ?? "" },
+        text: renderKubeconfig(text, cluster.name, apiHost),
+        ...{ configFile, server: name, uri: hypervisorUri },
       };
     } catch (error) {
       if (!(error instanceof GroundworkError)) throw error;
@@ -85,14 +60,13 @@ async function readCurrent(
     }
   say(`No server could be entered, so this is what the last run saw. ${failure}`);
   const [first] = servers;
-  const login = ssh.machines.find(({ name }) => name === first?.machine.name);
-  const place = { server: first?.machine.name ?? "", uri: login?.hypervisorUri ?? "" };
-  return { text: stored, ...files, ...place };
+  const place = { server: first?.name ?? "", uri: first?.hypervisorUri ?? "" };
+  return { text: stored, configFile, ...place };
 }
 
 async function remove(context: Context, options: Options): Promise<void> {
   const folder = kubeFolder(context.home, context.stack);
-  const cluster = options.cluster ?? chooseCluster(context, undefined).name;
+  const cluster = options.cluster ?? chooseCluster(context, undefined, "kubeconfig").name;
   await endTunnel({ folder, cluster });
   await fs.rm(path.join(folder, `${cluster}.yaml`), { force: true });
   const file = typeof options.merge === "string" ? options.merge : defaultKubeconfig();
@@ -110,7 +84,7 @@ async function kubeconfig(options: Options): Promise<void> {
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
   const context = await readContext(options.stack);
   if (options.remove) return remove(context, options);
-  const cluster = chooseCluster(context, options.cluster);
+  const cluster = chooseCluster(context, options.cluster, "kubeconfig");
   const { text, configFile, server, uri } = await readCurrent(context, cluster, say);
   const folder = kubeFolder(context.home, context.stack);
   const namespace = context.environment["GROUNDWORK_NETWORK_NAMESPACE"];

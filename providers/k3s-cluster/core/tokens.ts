@@ -18,6 +18,26 @@ export function tokenDigest(
 /** Where servers keep tokens that were the cluster's; each file's time is when it ceased to be. */
 export const oldTokens = "/var/lib/groundwork/k3s/tokens";
 
+/** Bash: rotates the server token of the cluster, by the server that it runs on; see `renderRotateToken`. */
+export const rotateFunction = String.raw`rotate_token() {
+  local data=/var/lib/rancher/k3s/server old answer status
+  old=$(sed 's/^K10[0-9a-f]*::server://' "$data/token")
+  answer=$(mktemp)
+  status=$(
+    printf 'user = "server:%s"\ndata = "{\\"newToken\\":\\"%s\\"}"\n' "$old" "$1" |
+      curl --silent --show-error --max-time 120 --request PUT --config - \
+        --cacert "$data/tls/server-ca.crt" --output "$answer" --write-out '%{http_code}' \
+        https://127.0.0.1:6443/v1-k3s/token
+  ) || true
+  if [ "$status" != 200 ]; then
+    echo "k3s did not take the new token (HTTP $status): $(tail -c 300 "$answer")" >&2
+    rm -f "$answer"
+    return 1
+  fi
+  rm -f "$answer"
+  sleep 1 # as k3s token rotate does, for etcd to tell its members
+}`;
+
 /**
  * Has a server encrypt the cluster's own secrets with another server token. It is what `k3s token
  * rotate` asks of the server; that command takes the new token as an argument only, which every user
@@ -26,28 +46,12 @@ export const oldTokens = "/var/lib/groundwork/k3s/tokens";
  */
 export function renderRotateToken(token: string): string {
   const encoded = Buffer.from(token, "utf8").toString("base64");
-  return String.raw`set -euo pipefail
-data=/var/lib/rancher/k3s/server
-old=$(sed 's/^K10[0-9a-f]*::server://' "$data/token")
-new=$(base64 -d <<<'${encoded}')
-answer=$(mktemp)
-trap 'rm -f "$answer"' EXIT
-status=$(
-  printf 'user = "server:%s"\ndata = "{\\"newToken\\":\\"%s\\"}"\n' "$old" "$new" |
-    curl --silent --show-error --max-time 120 --request PUT --config - \
-      --cacert "$data/tls/server-ca.crt" --output "$answer" --write-out '%{http_code}' \
-      https://127.0.0.1:6443/v1-k3s/token
-)
-if [ "$status" != 200 ]; then
-  echo "k3s did not take the new token (HTTP $status): $(tail -c 300 "$answer")" >&2
-  exit 1
-fi
-sleep 1 # as k3s token rotate does, for etcd to tell its members`;
+  return `set -euo pipefail\n${rotateFunction}\nrotate_token "$(base64 -d <<<${encoded})"`;
 }
 
 /**
  * Puts a server's new tokens in place without a restart: with the old ones it could not start again
- * by itself. The mark has the next \`renderApply\` restart it.
+ * by itself. The mark has the next `renderApply` restart it.
  */
 export function renderTokenFiles(
   args: Pick<ClusterArguments, "token" | "agentToken">,
