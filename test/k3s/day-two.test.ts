@@ -10,6 +10,7 @@ import {
 import { renderRotateToken } from "../../providers/k3s-cluster/core/tokens.ts";
 import { parseClusterKubeconfig, withToken } from "../../scripts/lib/kubeconfig-plan.ts";
 import { K3sServer, serverAddress } from "../support/k3s-server.ts";
+import { waitUntilReady } from "../support/scratch.ts";
 import { requireNeeds } from "../support/needs.ts";
 
 // What Groundwork does to a server, on the stand-in for k3s (tools/k3s).
@@ -54,6 +55,13 @@ describe("day two of a server", function () {
       assert.equal(exitCode, 0, stderr);
       return parseToken(stdout);
     };
+
+    before(async () => {
+      // A controller gathers the rules of Kubernetes' own roles after the first start.
+      const gathered = (): string =>
+        server.k3s("kubectl", "get", "clusterrole", "edit", "-o", "jsonpath={.rules}").stdout;
+      await waitUntilReady("the role edit", () => Promise.resolve(gathered().includes("pods")), gathered);
+    });
 
     it("allows what its role does where it does, and ends by itself", () => {
       const { token, expires } = grant(view);

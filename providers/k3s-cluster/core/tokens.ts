@@ -46,7 +46,7 @@ export const rotateFunction = String.raw`rotate_token() {
  */
 export function renderRotateToken(token: string): string {
   const encoded = Buffer.from(token, "utf8").toString("base64");
-  return `set -euo pipefail\n${rotateFunction}\nrotate_token "$(base64 -d <<<${encoded})"`;
+  return `set -euo pipefail\n${rotateFunction}\nrotate_token "$(base64 -d <<<'${encoded}')"`;
 }
 
 /**
