@@ -122,7 +122,7 @@ describe("the scripts that restore etcd", function () {
       for (const key of [
         "daily-cp1-1767225600",
         "daily-cp2-1767225601",
-        "more/daily-cp1-1767225602",
+        "archive/daily-cp1-1767225602",
       ])
         await minio.client.putObject("backups", `etcd/lab/${key}`, "12345");
       await minio.client.putObject("backups", "etcd/lab2/daily-cp1-1767225609", "1");

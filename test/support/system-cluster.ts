@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { planK3sConfig } from "../../components/planning/k3s.ts";
 import type { ClusterArguments } from "../../providers/k3s-cluster/core/arguments.ts";
+import { openNodes } from "../../providers/k3s-cluster/effects/guests.ts";
+import type { ServerAccess } from "../../providers/k3s-cluster/effects/restore.ts";
 import { check, create, update } from "../../providers/k3s-cluster/provider.ts";
 import type { Properties } from "../../providers/handler.ts";
 import { pins } from "../../scripts/lib/tools-pins.ts";
@@ -20,6 +22,8 @@ export interface Wish {
   version: string;
   /** Nodes by name, servers first; the others stay out of it. */
   nodes: readonly string[];
+  /** What else is otherwise. */
+  changes?: Partial<ClusterArguments>;
 }
 
 const sha256 = (file: string): string =>
@@ -85,7 +89,22 @@ export class SystemCluster {
     return this.machine(server).run(`k3s kubectl ${args}`);
   }
 
-  #arguments({ version, nodes }: Wish): Properties {
+  /** Servers as scripts enter them. */
+  async enter(names: readonly string[]): Promise<ServerAccess[]> {
+    const nodes = names.map((name) => this.#node(name));
+    const guests = await openNodes({ stack: "test", privateKey: this.#lan.privateKey }, nodes);
+    return nodes.flatMap(({ name, address }) => {
+      const guest = guests.get(name);
+      return guest === undefined ? [] : [{ name, address, guest }];
+    });
+  }
+
+  /** Path of the network namespace, in which this machine is 10.99.7.1. */
+  get network(): string {
+    return this.#lan.path;
+  }
+
+  #arguments({ version, nodes, changes }: Wish): Properties {
     const { k3s, "k3s-before": before } = toolPaths(process.env);
     const path = version === pins.k3s ? k3s : before;
     const args: ClusterArguments = {
@@ -96,7 +115,7 @@ export class SystemCluster {
       ...{ drainTimeoutSeconds: 60, timeoutSeconds: 300 },
       nodes: nodes.map((name) => this.#node(name)),
     };
-    return { ...args };
+    return { ...args, ...changes };
   }
 
   #node(name: string): ClusterArguments["nodes"][number] {

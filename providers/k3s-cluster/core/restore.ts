@@ -38,7 +38,7 @@ printf 'user = "%s:%s"\n' "$(value -access-key)" "$(value -secret-key)" |
     "$scheme://$(value -endpoint)/$(value -bucket)?list-type=2&prefix=${"$"}{folder//\//%2F}%2F" |
   sed 's/<Contents>/\n&/g' |
   sed -n 's/^<Contents><Key>\([^<]*\)<.*<Size>\([0-9]*\)<.*/\2 \1/p' |
-  while read -r size key; do
+  while read -r size key || [ -n "$key" ]; do # the last line may have no end
     name=${"$"}{key#"$folder/"}
     [[ $name == */* ]] || printf '${mark}store %s %s\n' "$size" "$name"
   done`;
