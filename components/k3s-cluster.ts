@@ -17,6 +17,7 @@ import {
   renderAuditPolicy,
   type SnapshotStoreWish,
 } from "./planning/k3s.ts";
+import { addressOf, takeTurns } from "./k3s-turns.ts";
 import { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine.ts";
 
 export interface ClusterNodeArgs {
@@ -47,8 +48,8 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   registries?: Record<string, unknown> | undefined;
   /** Another number draws new tokens, with which nodes are started one after the other. */
   tokenGeneration: number;
-  /** How nodes are upgraded and removed. */
-  upgrade: { maxUnavailable: number; drainTimeoutSeconds: number };
+  /** How nodes are upgraded, changed and removed. */
+  upgrade: { maxUnavailable: number; drainTimeoutSeconds: number; nodeByNode: boolean };
   /** How long nodes may take to be Ready once their machines are started, in seconds. */
   readyTimeoutSeconds: number;
 }
@@ -85,28 +86,41 @@ export class K3sCluster extends pulumi.ComponentResource {
         { purpose: `${kind} of ${name}`, generation: args.tokenGeneration },
         below,
       ).value;
-    this.machines = args.nodes.map(({ name: node, machine }) => ({
-      name: node,
-      user: machine.login.user,
-      vm: new VirtualMachine(node, withNetworkWait(machine), below),
-    }));
+    const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
+    const turns = takeTurns(name, args, privateKey, below);
+    this.machines = args.nodes.map(({ name: node, machine }) => {
+      const whole = withNetworkWait(machine);
+      const turn = turns.leaves(node, whole);
+      return {
+        name: node,
+        user: machine.login.user,
+        vm: new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below),
+      };
+    });
+    const vms = this.machines.map(({ vm }) => vm);
+    const back = turns.return(vms);
 
     const nodes = args.nodes.map((node, index): RolloutNode => {
-      const vm = this.machines[index]?.vm;
-      const { labels, taints, machine } = node;
-      const address = machine.networks[0]?.address ?? "";
-      const config = { name: node.name, role: node.role, address, labels, taints };
+      const vm = vms[index];
+      const { labels, taints } = node;
+      const config = {
+        name: node.name,
+        role: node.role,
+        address: addressOf(node.machine),
+        labels,
+        taints,
+      };
       return {
-        ...{ ...config, taints: [...taints], user: machine.login.user },
-        hasRoute: hasRoute(machine),
-        hypervisorUri: machine.hypervisor.uri,
+        ...{ ...config, taints: [...taints], user: node.machine.login.user },
+        hasRoute: hasRoute(node.machine),
+        hypervisorUri: node.machine.hypervisor.uri,
         hostPublicKey: vm?.hostPublicKey ?? "",
         machine: vm?.identity ?? "",
         config: planK3sConfig({ ...args, name }, config, datastore),
       };
     });
     const file = (file: string, path: string) => ({ version: args.version, name: file, path });
-    const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
+    const { maxUnavailable, drainTimeoutSeconds } = args.upgrade;
     const rollout = new K3sRollout(
       name,
       {
@@ -134,10 +148,9 @@ export class K3sCluster extends pulumi.ComponentResource {
           }),
         }),
         ...{ privateKey, token: token("server-token"), agentToken: token("agent-token") },
-        ...args.upgrade,
-        timeoutSeconds: args.readyTimeoutSeconds,
+        ...{ maxUnavailable, drainTimeoutSeconds, timeoutSeconds: args.readyTimeoutSeconds },
       },
-      below,
+      { ...below, dependsOn: back },
     );
     this.kubeconfig = pulumi.secret(rollout.kubeconfig);
     this.members = rollout.members;

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { httpUrl, text, whole } from "./primitives.ts";
+import { flag, httpUrl, text, whole } from "./primitives.ts";
 
 const path = (description: string, example: string) =>
   text(
@@ -124,6 +124,13 @@ export const upgrade = z
     drainTimeoutSeconds: whole(10, 86_400, "How long pods may take to leave a node.", 300).default(
       300,
     ),
+    nodeByNode: flag(
+      true,
+      "Machines that change in place, in size for one, do so one after the other, each drained before.",
+    ),
   })
   .prefault({})
-  .meta({ description: "How nodes are upgraded and removed.", examples: [{ maxUnavailable: 1 }] });
+  .meta({
+    description: "How nodes are upgraded, changed and removed.",
+    examples: [{ maxUnavailable: 1 }],
+  });

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import type { Artifact, SnapshotStore } from "../../providers/k3s-cluster/core/arguments.ts";
 
@@ -119,6 +120,29 @@ export function planSnapshotStore(
     bucket: wish.bucket ?? own.bucket,
     folder: wish.folder ?? `etcd/${place.stack}/${place.cluster}`,
     ...(accessKey !== undefined && secretKey !== undefined && { accessKey, secretKey }),
+  };
+}
+
+/** What of a node's machine makes its domain anew on the disk that it has. */
+export interface NodeShape {
+  vcpus: number;
+  memoryMiB: number;
+  firmware: unknown;
+  accelerator?: string | undefined;
+  vnc: boolean;
+  guestAgent: boolean;
+  volumes: readonly { name: string }[];
+  cloudInit: unknown;
+}
+
+/** Is something else when a node's machine must go for a while; cloud-init's files may hold secrets. */
+export function planTurnTrigger(machine: NodeShape): Record<string, unknown> {
+  const { vcpus, memoryMiB, firmware, accelerator, vnc, guestAgent, volumes, cloudInit } = machine;
+  return {
+    ...{ vcpus, memoryMiB, firmware, vnc, guestAgent },
+    ...(accelerator !== undefined && { accelerator }),
+    volumes: volumes.map(({ name }) => name),
+    cloudInit: createHash("sha256").update(JSON.stringify(cloudInit)).digest("hex"),
   };
 }
 

@@ -44,7 +44,7 @@ async function observe(before: ClusterArguments): Promise<{ nodes: readonly Obse
   return {
     nodes: before.nodes.map(({ name, labels, taints }) => ({
       ...{ name, labels, taints, version: before.version },
-      ...{ ready: false, reason: "", cordonedByUs: false },
+      ...{ ready: false, reason: "", cordonedByUs: false, bootId: "" },
     })),
   };
 }

@@ -75,7 +75,8 @@ describe("a k3s cluster", () => {
 
   it("does not wait until machines are ready, only until they were told to boot", () => {
     const { options } = run.one("K3sRollout");
-    assert.equal(options.dependsOn, undefined);
+    const waits = [options.dependsOn].flat() as { __pulumiType?: string }[];
+    assert.ok(waits.every((each) => each.__pulumiType?.endsWith("K3sTurn") === true));
     assert.match(
       rolloutOf(run).nodes[0]?.machine ?? "",
       /^cp1-id cp1-id \S+ content-cp1-root 2 2048$/,
@@ -147,6 +148,52 @@ describe("a change to a cluster", () => {
     const run = await deploy(false, { servers: [serverPool(3)], agents: [] });
     assert.equal(rolloutOf(run)["datastore"], "etcd");
     assert.ok(rolloutOf(run).nodes.every(({ config }) => "etcd-snapshot-retention" in config));
+  });
+});
+
+describe("machines that change in place", () => {
+  const turns = (run: MockedRun<Program>, side: string): [string, unknown][] =>
+    run.resources
+      .filter(({ type, inputs }) => type.endsWith("K3sTurn") && inputs["side"] === side)
+      .map(({ name, inputs }) => [name, inputs["trigger"]]);
+  const dependencies = ({ options }: { options: { dependsOn?: unknown } }): unknown[] =>
+    [options.dependsOn].flat().map((each) => (each as { __name?: string } | undefined)?.__name);
+
+  it("do so by turns: each leaves before its domain is made anew, and is back before the rollout", async () => {
+    const run = await deploy(false);
+    const names = ["cp1", "kube-worker-01", "kube-worker-02"];
+    for (const name of names)
+      assert.deepEqual(dependencies(run.one("domain:Domain", name)), [`${name}-leaves`]);
+    assert.deepEqual(
+      dependencies(run.one("K3sRollout")),
+      names.map((name) => `${name}-returns`),
+    );
+    const { node, nodes } = run.one("K3sTurn", "cp1-leaves").inputs as {
+      node: { hostPublicKey: string };
+      nodes: { name: string }[];
+    };
+    assert.match(node.hostPublicKey, /^ssh-ed25519 AAAA/);
+    assert.deepEqual(
+      nodes.map(({ name }) => name),
+      names,
+    );
+  });
+
+  it("have their turn for another size, those of that pool only", async () => {
+    const before = turns(await deploy(false), "leaves");
+    const larger = turns(await deploy(false, { servers: [serverPool(1, { vcpus: 4 })] }), "leaves");
+    assert.deepEqual(
+      before.map(([, trigger]) => (trigger as { vcpus: number }).vcpus),
+      [2, 2, 2],
+    );
+    assert.equal((larger[0]?.[1] as { vcpus: number } | undefined)?.vcpus, 4);
+    assert.deepEqual(larger.slice(1), before.slice(1));
+  });
+
+  it("all change at once where that is wished", async () => {
+    const run = await deploy(false, { upgrade: { nodeByNode: false } });
+    assert.deepEqual(turns(run, "leaves"), []);
+    assert.deepEqual(dependencies(run.one("domain:Domain", "cp1")), [undefined]);
   });
 });
 

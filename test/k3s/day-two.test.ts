@@ -60,7 +60,11 @@ describe("day two of a server", function () {
       // A controller gathers the rules of Kubernetes' own roles after the first start.
       const gathered = (): string =>
         server.k3s("kubectl", "get", "clusterrole", "edit", "-o", "jsonpath={.rules}").stdout;
-      await waitUntilReady("the role edit", () => Promise.resolve(gathered().includes("pods")), gathered);
+      await waitUntilReady(
+        "the role edit",
+        () => Promise.resolve(gathered().includes("pods")),
+        gathered,
+      );
     });
 
     it("allows what its role does where it does, and ends by itself", () => {
@@ -83,7 +87,8 @@ describe("day two of a server", function () {
 
     it("ends at once when it is taken back, also twice", () => {
       const { token } = grant(view);
-      for (const _ of [1, 2]) assert.equal(server.script(renderRevoke(view)).exitCode, 0);
+      for (let times = 0; times < 2; times += 1)
+        assert.equal(server.script(renderRevoke(view)).exitCode, 0);
       assert.match(may(token, "list", "pods"), /Unauthorized|must be logged in/);
     });
 
@@ -98,7 +103,7 @@ describe("day two of a server", function () {
 
   describe("the script that rotates the server token", () => {
     it("has the server take it, also when it is asked twice", () => {
-      for (const _ of [1, 2]) {
+      for (let times = 0; times < 2; times += 1) {
         const { exitCode, stderr } = server.script(renderRotateToken("second-secret"));
         assert.equal(exitCode, 0, stderr);
         assert.equal(secret(), "second-secret");

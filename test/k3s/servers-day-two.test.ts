@@ -164,6 +164,29 @@ describe("day two of three servers and an agent", function () {
     await cluster.machine("k3-d2").run("systemctl start k3s");
   });
 
+  it("has machines change one after the other, whatever the order they ask in", async () => {
+    const away = new Set<string>();
+    const order: string[] = [];
+    const change = async (name: string): Promise<void> => {
+      await cluster.turn(name, "leaves", wish.nodes);
+      away.add(name);
+      order.push(name);
+      assert.deepEqual([...away], [name], "two were away");
+      const unit = name === agent ? "k3s-agent" : "k3s";
+      const machine = cluster.machine(name);
+      const marked = `k3s kubectl get node ${name} -o jsonpath={.spec.unschedulable}`;
+      const other = servers.find((each) => each !== name) ?? "";
+      assert.equal(await cluster.machine(other).run(marked), "true");
+      await machine.run(`systemctl stop ${unit}`); // as a machine that is made anew
+      away.delete(name);
+      await cluster.turn(name, "returns", wish.nodes);
+    };
+    await Promise.all([agent, ...servers].map(change));
+    assert.deepEqual(order.sort(), [...servers, agent].sort());
+    assert.doesNotMatch(await cluster.kubectl("k3-d1", "get nodes"), /SchedulingDisabled|NotReady/);
+    assert.deepEqual(await cluster.preview(rotated), []);
+  });
+
   it("gives access for a while by any server", async () => {
     const [, , third] = await cluster.enter(servers);
     assert.ok(third);

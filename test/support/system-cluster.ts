@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import { planK3sConfig } from "../../components/planning/k3s.ts";
@@ -5,6 +6,8 @@ import type { ClusterArguments } from "../../providers/k3s-cluster/core/argument
 import { openNodes } from "../../providers/k3s-cluster/effects/guests.ts";
 import type { ServerAccess } from "../../providers/k3s-cluster/effects/restore.ts";
 import { check, create, update } from "../../providers/k3s-cluster/provider.ts";
+import type { TurnArguments } from "../../providers/k3s-turn/core/arguments.ts";
+import { update as takeTurn } from "../../providers/k3s-turn/provider.ts";
 import type { Properties } from "../../providers/handler.ts";
 import { pins } from "../../scripts/lib/tools-pins.ts";
 import { toolPaths } from "../../scripts/lib/tools-paths.ts";
@@ -97,6 +100,20 @@ export class SystemCluster {
       const guest = guests.get(name);
       return guest === undefined ? [] : [{ name, address, guest }];
     });
+  }
+
+  /** What Pulumi does with a node's turn when its machine is to change, or has changed. */
+  async turn(name: string, side: "leaves" | "returns", nodes: readonly string[]): Promise<void> {
+    const all = nodes.map((each) => {
+      const { name, role, address, user, hostPublicKey, hypervisorUri } = this.#node(each);
+      return { name, role, address, user, hostPublicKey, hypervisorUri };
+    });
+    const args: Omit<TurnArguments, "trigger"> = {
+      ...{ stack: "test", cluster: "kube", side, nodes: all, maxUnavailable: 1 },
+      node: all.find((each) => each.name === name) ?? assert.fail(name),
+      ...{ privateKey: this.#lan.privateKey, drainTimeoutSeconds: 60, timeoutSeconds: 300 },
+    };
+    await takeTurn("", { ...args, trigger: "small" }, { ...args, trigger: "large" });
   }
 
   /** Path of the network namespace, in which this machine is 10.99.7.1. */

@@ -48,7 +48,9 @@ describe("groundwork:clusters", () => {
       [cluster.cni, cluster.clusterCidr, cluster.serviceCidr],
       ["vxlan", "10.42.0.0/16", "10.43.0.0/16"],
     );
-    assert.deepEqual(cluster.upgrade, { maxUnavailable: 1, drainTimeoutSeconds: 300 });
+    assert.deepEqual(cluster.upgrade, {
+      ...{ maxUnavailable: 1, drainTimeoutSeconds: 300, nodeByNode: true },
+    });
   });
 
   const sha256 = "a".repeat(64);

@@ -14,7 +14,7 @@ const item = (name: string, ready: string): object => ({
     ],
   },
   status: {
-    nodeInfo: { kubeletVersion: "v1.34.3+k3s1" },
+    nodeInfo: { kubeletVersion: "v1.34.3+k3s1", bootID: "boot" },
     conditions: [{ type: "Ready", status: ready, message: "the CNI is not there" }],
   },
 });
@@ -28,6 +28,7 @@ describe("parseNodes", () => {
         labels: { tier: "web" },
         taints: ["dedicated=web:NoSchedule", "gone:NoExecute"],
         cordonedByUs: true,
+        bootId: "boot",
       },
     ]);
   });

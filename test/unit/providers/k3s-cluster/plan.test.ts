@@ -20,6 +20,7 @@ function node(name: string, changes: Partial<ObservedNode> = {}): ObservedNode {
     labels: {},
     taints: [],
     cordonedByUs: false,
+    bootId: "",
     ...changes,
   };
 }
