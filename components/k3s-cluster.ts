@@ -17,7 +17,7 @@ import {
   renderAuditPolicy,
   type SnapshotStoreWish,
 } from "./planning/k3s.ts";
-import { addressOf, takeTurns } from "./k3s-turns.ts";
+import { addressOf, makeByTurns } from "./k3s-turns.ts";
 import { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine.ts";
 
 export interface ClusterNodeArgs {
@@ -87,18 +87,14 @@ export class K3sCluster extends pulumi.ComponentResource {
         below,
       ).value;
     const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
-    const turns = takeTurns(name, args, privateKey, below);
-    this.machines = args.nodes.map(({ name: node, machine }) => {
+    const { vms, back } = makeByTurns(name, args, privateKey, below, (node, machine, turn) => {
       const whole = withNetworkWait(machine);
-      const turn = turns.leaves(node, whole);
-      return {
-        name: node,
-        user: machine.login.user,
-        vm: new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below),
-      };
+      return new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below);
     });
-    const vms = this.machines.map(({ vm }) => vm);
-    const back = turns.return(vms);
+    this.machines = args.nodes.flatMap(({ name: node, machine }, index) => {
+      const vm = vms[index];
+      return vm === undefined ? [] : [{ name: node, user: machine.login.user, vm }];
+    });
 
     const nodes = args.nodes.map((node, index): RolloutNode => {
       const vm = vms[index];

@@ -13,17 +13,24 @@ interface TurnsArgs {
   readyTimeoutSeconds: number;
 }
 
-/** Nodes whose machines change in place do so one after the other; see K3sTurn. */
-export function takeTurns(
+/**
+ * Makes the machines of nodes, which change in place one after the other; see K3sTurn.
+ *
+ * Each turn that waits keeps one of Pulumi's parallel operations busy. So nodes stand in a few rows: no
+ * more of them ask at a time than may be away, and one that is next.
+ *
+ * @param make makes the machine of a node, whose domain waits for the turn.
+ * @returns the machines, and what is there when all of them are back.
+ */
+export function makeByTurns(
   cluster: string,
   { nodes, upgrade, readyTimeoutSeconds }: TurnsArgs,
   privateKey: pulumi.Output<string>,
   below: pulumi.CustomResourceOptions,
-): {
-  leaves: (node: string, machine: VirtualMachineArgs) => K3sTurn | undefined;
-  return: (vms: readonly VirtualMachine[]) => K3sTurn[];
-} {
+  make: (name: string, machine: VirtualMachineArgs, turn?: K3sTurn) => VirtualMachine,
+): { vms: VirtualMachine[]; back: K3sTurn[] } {
   const { maxUnavailable, drainTimeoutSeconds, nodeByNode } = upgrade;
+  if (!nodeByNode) return { vms: nodes.map(({ name, machine }) => make(name, machine)), back: [] };
   // Turns come before the machines whose host keys they need to enter them.
   let tell: (vms: readonly VirtualMachine[]) => void = () => undefined;
   const machines = new Promise<readonly VirtualMachine[]>((resolve) => (tell = resolve));
@@ -38,26 +45,28 @@ export function takeTurns(
       }),
     );
   const turn = (
-    index: number,
+    name: string,
     side: K3sTurnArgs["side"],
     trigger: pulumi.Input<unknown>,
+    before?: K3sTurn,
   ): K3sTurn =>
     new K3sTurn(
-      `${nodes[index]?.name ?? ""}-${side}`,
+      `${name}-${side}`,
       {
-        ...{ cluster, side, trigger, privateKey, nodes: members },
-        node: members.apply((all) => all[index] as TurnNode),
+        ...{ cluster, side, name, trigger, privateKey, nodes: members },
         ...{ maxUnavailable, drainTimeoutSeconds, timeoutSeconds: readyTimeoutSeconds },
       },
-      below,
+      { ...below, ...(before !== undefined && { dependsOn: before }) },
     );
-  const indexOf = (name: string): number => nodes.findIndex((node) => node.name === name);
-  return {
-    leaves: (node, machine) =>
-      nodeByNode ? turn(indexOf(node), "leaves", planTurnTrigger(machine)) : undefined,
-    return: (vms) => {
-      tell(vms);
-      return nodeByNode ? vms.map(({ identity }, index) => turn(index, "returns", identity)) : [];
-    },
-  };
+  const rows = Math.min(maxUnavailable, 3) + 1;
+  const vms: VirtualMachine[] = [];
+  const back: K3sTurn[] = [];
+  for (const [index, { name, machine }] of nodes.entries()) {
+    const leaves = turn(name, "leaves", planTurnTrigger(machine), back[index - rows]);
+    const vm = make(name, machine, leaves);
+    vms.push(vm);
+    back.push(turn(name, "returns", vm.identity));
+  }
+  tell(vms);
+  return { vms, back };
 }

@@ -23,8 +23,8 @@ export function diff(
 
 /** A node that is made has nobody to take leave of, and all of them come at once. */
 export function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
-  const { cluster, node, side } = turnSchema.parse(inputs);
-  return Promise.resolve({ id: `${cluster}/${node.name}/${side}`, outs: inputs });
+  const { cluster, name, side } = turnSchema.parse(inputs);
+  return Promise.resolve({ id: `${cluster}/${name}/${side}`, outs: inputs });
 }
 
 export async function update(

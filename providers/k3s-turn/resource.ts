@@ -4,9 +4,8 @@ import type { TurnArguments, TurnNode } from "./core/arguments.ts";
 
 export interface K3sTurnArgs extends Pick<
   TurnArguments,
-  "cluster" | "side" | "maxUnavailable" | "drainTimeoutSeconds" | "timeoutSeconds"
+  "cluster" | "side" | "name" | "maxUnavailable" | "drainTimeoutSeconds" | "timeoutSeconds"
 > {
-  node: pulumi.Input<TurnNode>;
   /** All nodes of the cluster, servers first. */
   nodes: pulumi.Input<TurnNode[]>;
   /** What logs in to the nodes. A secret. */

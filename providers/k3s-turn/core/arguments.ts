@@ -11,7 +11,8 @@ export const turnSchema = z.strictObject({
   cluster: clusterSchema.shape.cluster,
   /** Whether the node goes, or is waited for. */
   side: z.enum(["leaves", "returns"]),
-  node,
+  /** The node whose turn it is, one of `nodes`. */
+  name: node.shape.name,
   /** All nodes of the cluster, servers first. */
   nodes: z.array(node).min(1),
   privateKey: z.string().min(1),

@@ -1,7 +1,14 @@
 import type { ObservedNode } from "../../k3s-cluster/core/observed.ts";
-import type { TurnArguments } from "./arguments.ts";
+import type { TurnArguments, TurnNode } from "./arguments.ts";
 
-type Wish = Pick<TurnArguments, "node" | "nodes" | "maxUnavailable">;
+type Wish = Pick<TurnArguments, "name" | "nodes" | "maxUnavailable">;
+
+/** The node whose turn it is. */
+export function nodeOf({ name, nodes }: Pick<TurnArguments, "name" | "nodes">): TurnNode {
+  const found = nodes.find((node) => node.name === name);
+  if (found === undefined) throw new Error(`no node is called ${name}`);
+  return found;
+}
 
 /**
  * Who keeps a node from going, by what the API lists: a server goes when nobody is away, an agent when
@@ -10,15 +17,15 @@ type Wish = Pick<TurnArguments, "node" | "nodes" | "maxUnavailable">;
  */
 export function listAway(
   seen: readonly ObservedNode[],
-  { node, nodes, maxUnavailable }: Wish,
+  { name, nodes, maxUnavailable }: Wish,
 ): string[] {
-  const away = nodes.filter(({ name }) => {
-    const found = seen.find((each) => each.name === name);
-    return name !== node.name && found !== undefined && (!found.ready || found.cordonedByUs);
+  const away = nodes.filter((node) => {
+    const found = seen.find((each) => each.name === node.name);
+    return node.name !== name && found !== undefined && (!found.ready || found.cordonedByUs);
   });
   const servers = away.filter(({ role }) => role === "server");
-  const names = away.map(({ name }) => name);
-  if (node.role === "server" || servers.length > 0) return names;
+  const names = away.map((node) => node.name);
+  if (nodeOf({ name, nodes }).role === "server" || servers.length > 0) return names;
   return away.length < maxUnavailable ? [] : names;
 }
 

@@ -12,7 +12,7 @@ import {
 } from "../../k3s-cluster/effects/guests.ts";
 import { say } from "../../telemetry/effects/log.ts";
 import type { TurnArguments } from "../core/arguments.ts";
-import { isBack, listAway } from "../core/turn.ts";
+import { isBack, listAway, nodeOf } from "../core/turn.ts";
 
 const pauseMs = 1000;
 
@@ -40,10 +40,10 @@ async function look(
 }
 
 function tooLate(args: TurnArguments, deadline: Deadline, seen: string): GroundworkError {
-  const { node, cluster } = args;
+  const { name, cluster } = args;
   return new GroundworkError({
     code: "k3s-node-away",
-    message: `Node "${node.name}" of cluster "${cluster}" could not have its turn after ${deadline.elapsed().toFixed(0)} s: ${seen}.`,
+    message: `Node "${name}" of cluster "${cluster}" could not have its turn after ${deadline.elapsed().toFixed(0)} s: ${seen}.`,
     next: "See docs/k3s.md, Other sizes; with upgrade.nodeByNode: false all nodes change at once.",
   });
 }
@@ -54,10 +54,9 @@ function tooLate(args: TurnArguments, deadline: Deadline, seen: string): Groundw
  * @throws GroundworkError `k3s-node-away`
  */
 export async function leave(args: TurnArguments): Promise<void> {
-  const { node, nodes } = args;
+  const { name, nodes } = args;
   const deadline = startDeadline(args.timeoutSeconds);
   const guests = await openNodes(args, nodes);
-  const { name } = node;
   let told = "";
   for (;;) {
     let seen = "no server's API answers";
@@ -89,13 +88,13 @@ export async function leave(args: TurnArguments): Promise<void> {
 }
 
 /** Pods of the only node have nowhere to go. */
-async function drain({ node, nodes, ...args }: TurnArguments, through: Guest): Promise<void> {
+async function drain({ name, nodes, ...args }: TurnArguments, through: Guest): Promise<void> {
   if (nodes.length === 1) return;
   const seconds = args.drainTimeoutSeconds;
-  const words = ["drain", node.name, "--ignore-daemonsets", "--delete-emptydir-data"];
+  const words = ["drain", name, "--ignore-daemonsets", "--delete-emptydir-data"];
   await runKubectl(
     through,
-    `drain node ${node.name} of its pods`,
+    `drain node ${name} of its pods`,
     [[...words, `--timeout=${String(seconds)}s`]],
     seconds + 60,
   );
@@ -108,9 +107,9 @@ async function drain({ node, nodes, ...args }: TurnArguments, through: Guest): P
  * @throws GroundworkError `k3s-node-away`, `k3s-node-unreachable`
  */
 export async function comeBack(args: TurnArguments): Promise<void> {
-  const { node, nodes } = args;
+  const node = nodeOf(args);
   const deadline = startDeadline(args.timeoutSeconds);
-  const guests = await openNodes(args, nodes);
+  const guests = await openNodes(args, args.nodes);
   const guest = guests.get(node.name);
   if (guest === undefined) throw new Error(`no node is called ${node.name}`);
   const { joined } = await awaitProbe(guest, node.role, deadline);

@@ -15,7 +15,7 @@ const seen = (name: string, changes: Partial<ObservedNode> = {}): ObservedNode =
 });
 const names = ["s1", "s2", "s3", "w1", "w2", "w3"];
 const wish = (name: string, maxUnavailable = 1) => ({
-  ...{ node: node(name), nodes: names.map(node), maxUnavailable },
+  ...{ name, nodes: names.map(node), maxUnavailable },
 });
 const with_ = (...changes: [string, Partial<ObservedNode>][]): ObservedNode[] =>
   names.map((name) => seen(name, new Map(changes).get(name)));
