@@ -41,7 +41,11 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   /** Default: nodes pull k3s's own images. */
   airgapImages?: ArtifactWish | undefined;
   /** When etcd is saved, how often, and where else than on the servers' disks. */
-  snapshots: K3sWish["snapshots"] & { store?: SnapshotStoreWish | undefined };
+  snapshots: K3sWish["snapshots"] & {
+    store?: SnapshotStoreWish | undefined;
+    /** A snapshot in the store, from which the cluster begins where none of its servers has data. */
+    restoreFrom?: string | undefined;
+  };
   /** For what comes from the object store, and for snapshots. */
   objectStore: { endpoint: string; region: string; bucket: string };
   /** registries.yaml. A secret. */
@@ -137,6 +141,9 @@ export class K3sCluster extends pulumi.ComponentResource {
         apiAddress,
         ...(args.registries !== undefined && { registries: stringify(args.registries) }),
         ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+        ...(args.snapshots.restoreFrom !== undefined && {
+          restoreFrom: args.snapshots.restoreFrom,
+        }),
         ...(args.snapshots.store !== undefined && {
           snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {
             stack: pulumi.getStack(),

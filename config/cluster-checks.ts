@@ -71,8 +71,17 @@ const isLoopback = (url: string): boolean =>
   /^(localhost|127\.|\[::1\])/.test(new URL(url).hostname);
 
 function checkSnapshots(config: Config, cluster: ClusterConfig, path: Path): Problem[] {
-  const { store } = cluster.snapshots;
-  if (store === undefined) return [];
+  const { store, restoreFrom } = cluster.snapshots;
+  if (store === undefined)
+    return restoreFrom === undefined
+      ? []
+      : [
+          problem(
+            [...path, "snapshots", "restoreFrom"],
+            restoreFrom,
+            "a store beside it, since new servers have no snapshots on their disks",
+          ),
+        ];
   const at = [...path, "snapshots", "store"];
   const servers = planClusterNodes(cluster).filter(({ role }) => role === "server");
   const endpoint = store.endpoint ?? config.objectStore.endpoint;

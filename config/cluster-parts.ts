@@ -114,6 +114,12 @@ export const snapshots = z
       5,
     ).default(5),
     store: store.optional(),
+    restoreFrom: text(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/,
+      "the name of a snapshot",
+      "A snapshot in the store, from which the cluster begins where none of its servers has data.",
+      "etcd-snapshot-cp1-1767225600",
+    ).optional(),
   })
   .prefault({})
   .meta({ description: "Snapshots of etcd on every server.", examples: [{ retention: 5 }] });

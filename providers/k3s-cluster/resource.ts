@@ -29,6 +29,8 @@ export interface K3sRolloutArgs {
   auditPolicy?: string;
   /** Where servers copy snapshots of etcd to. Made a secret. */
   snapshotStore?: SnapshotStore;
+  /** A snapshot in that place, from which a cluster begins none of whose servers has data. */
+  restoreFrom?: string;
   /** What logs in to the nodes. A secret. */
   privateKey: pulumi.Input<string>;
   /** With which servers join. A secret. */

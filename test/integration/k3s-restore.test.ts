@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import type { NodeArguments } from "../../providers/k3s-cluster/core/arguments.ts";
+import { renderApply } from "../../providers/k3s-cluster/core/node-script.ts";
 import {
   type EtcdSnapshot,
   listSnapshotsScript,
@@ -94,6 +96,30 @@ describe("the scripts that restore etcd", function () {
       results[4]?.output,
       'node-name: "cp1"\nserver: "https://10.0.0.2:6443"\ndata\netcd-before-restore\nsnapshots\nactive\n',
     );
+  });
+
+  it("have a new server begin with a snapshot once, and try again where k3s did not take it", async () => {
+    const node: NodeArguments = {
+      ...{ name: "cp1", role: "server", address: "127.0.0.1", user: "deploy", hasRoute: false },
+      ...{ hostPublicKey: "ssh-ed25519 AAAA", hypervisorUri: "qemu:///system", machine: "m" },
+      ...{ config: {}, labels: {}, taints: [] },
+    };
+    const apply = renderApply({ node, files: [], artifacts: [], restoreFrom: "daily-cp1-1" });
+    const asked = "grep -c restore-path=daily-cp1-1 /var/lib/asked; cat $STATE/active";
+    const [, , failed, silent, , begun, , again, seen] = await machine.run([
+      ...[config, `${tokens}\n${k3s(1)}`, apply, "cat $STATE/active", k3s(0), apply],
+      ...[`mkdir -p ${folder}/etcd`, apply, asked],
+    ]);
+    assert.equal(failed?.exitCode, 1);
+    assert.match(failed.output, /the log of k3s/);
+    assert.notEqual(
+      silent?.exitCode,
+      0,
+      "k3s was started on a server that should have been restored",
+    );
+    assert.match(begun?.output ?? "", /has the content of snapshot daily-cp1-1/);
+    assert.doesNotMatch(again?.output ?? "", /has the content/);
+    assert.equal(seen?.output, "2\nactive\n");
   });
 
   it("refuse to list on a machine that never had k3s", async () => {

@@ -140,7 +140,7 @@ export class SystemMachine {
   async run(command: string): Promise<string> {
     const unshare = String(this.#process?.pid ?? 0);
     const children = await execa("ps", ["-o", "pid=", "--ppid", unshare]);
-    const inside = ["-t", children.stdout.trim(), "-a", "bash", "-c", command];
+    const inside = ["-t", children.stdout.trim(), "-a", "bash", "--norc", "-c", command];
     const { all } = await execa("nsenter", inside, { reject: false, all: true });
     return all;
   }

@@ -75,6 +75,11 @@ export const clusterSchema = z.strictObject({
   auditPolicy: z.string().optional(),
   /** A secret, for the key in it. */
   snapshotStore: snapshotStoreSchema.optional(),
+  /** From which a cluster begins none of whose servers has data. */
+  restoreFrom: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "must be the name of a snapshot")
+    .optional(),
   privateKey: z.string().min(1),
   token: z.string().min(1),
   agentToken: z.string().min(1),

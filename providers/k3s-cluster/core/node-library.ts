@@ -109,6 +109,17 @@ keep_token() {
   install -m 0600 -- "$1" "$2/$digest"
 }
 
+restore_once() {
+  local db=/var/lib/rancher/k3s/server/db log=$own/reset.log
+  [ ! -e "$db/etcd" ] || return 0
+  rm -f "$db/reset-flag"
+  if ! /usr/local/bin/k3s server --cluster-reset "--cluster-reset-restore-path=$1" >"$log" 2>&1 </dev/null; then
+    rm -rf "$db/etcd"
+    fail "$(tail -n 5 "$log")"
+  fi
+  say "it has the content of snapshot $1"
+}
+
 run_unit() {
   systemctl daemon-reload
   systemctl enable --quiet "$1"

@@ -43,17 +43,20 @@ export interface NodeOrder {
   node: NodeArguments;
   files: readonly NodeFile[];
   artifacts: readonly ArtifactOrder[];
+  /** A snapshot in the object store: a server without data begins with its content. */
+  restoreFrom?: string | undefined;
 }
 
 /**
  * The script that makes a node what it shall be: files, binary, unit, running. What is right already
  * stays as it is; k3s is restarted only for a change, and nobody waits for it here.
  */
-export function renderApply({ node, files, artifacts }: NodeOrder): string {
+export function renderApply({ node, files, artifacts, restoreFrom }: NodeOrder): string {
   return [
     nodeLibrary,
     ...files.map(renderFile),
     ...artifacts.map((each) => renderArtifact(each, node)),
+    ...(restoreFrom === undefined ? [] : [`restore_once ${quote(restoreFrom)}`]),
     `run_unit ${unitOf(node.role)}`,
   ].join("\n");
 }

@@ -181,6 +181,8 @@ export interface ServerSighting {
 export type Beginning =
   | { kind: "exists"; servers: string[] }
   | { kind: "found"; server: string }
+  /** Founded as well, but with the content of a snapshot. */
+  | { kind: "restore"; server: string }
   | { kind: "refused"; reason: GroundworkError };
 
 /**
@@ -188,22 +190,25 @@ export type Beginning =
  * the first of a list. One that had been founded and is nowhere to be seen is not founded again.
  *
  * @param wasFounded an earlier run saw the cluster.
+ * @param restores a snapshot is named, from which it begins where it has no data.
  */
 export function planBeginning(
   servers: readonly ServerSighting[],
   wasFounded: boolean,
   cluster: string,
+  restores = false,
 ): Beginning {
   const withData = servers.filter(({ hasData }) => hasData).map(({ name }) => name);
   if (withData.length > 0) return { kind: "exists", servers: withData };
   const [first] = servers;
+  if (restores && first !== undefined) return { kind: "restore", server: first.name };
   if (wasFounded || first === undefined)
     return {
       kind: "refused",
       reason: new GroundworkError({
         code: "k3s-data-lost",
         message: `Refused to found cluster "${cluster}" a second time: it existed, and none of its servers (${servers.map(({ name }) => name).join(", ")}) has its data any more.`,
-        next: "Restore a snapshot (docs/k3s.md), or begin anew by destroying the cluster's nodes and running `make up`.",
+        next: "Name a snapshot in snapshots.restoreFrom (docs/k3s.md, Restore etcd), or begin anew by destroying the cluster's nodes and running `make up`.",
       }),
     };
   return { kind: "found", server: first.name };

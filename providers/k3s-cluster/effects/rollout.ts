@@ -6,7 +6,7 @@ import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { listArtifacts } from "../core/artifacts.ts";
 import { renderKubeconfig } from "../core/kubeconfig.ts";
 import { listNodeFiles } from "../core/node-files.ts";
-import { parseApplied, renderApply, sayMark } from "../core/node-script.ts";
+import { type NodeProbe, parseApplied, renderApply, sayMark } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
 import {
@@ -82,9 +82,16 @@ async function roll(
     servers.map(async ({ name }) => ({ name, ...(await required(probes, name)) })),
   );
   time("servers entered");
-  const beginning = planBeginning(sightings, before.wasFounded, args.cluster);
+  const beginning = planBeginning(
+    sightings,
+    before.wasFounded,
+    args.cluster,
+    args.restoreFrom !== undefined,
+  );
   if (beginning.kind === "refused") throw beginning.reason;
   const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
+  const restored = beginning.kind === "restore" ? beginning.server : undefined;
+  const { restoreFrom } = args;
   const apply: Rollout["apply"] = async (node, membership) => {
     const secrets = [
       ...[args.token, args.agentToken, ...Object.values(presigned)],
@@ -92,7 +99,7 @@ async function roll(
     ];
     const files = listNodeFiles(args, node, membership, snapshots?.content);
     const output = await guestOf({ guests }, node.name).run(
-      renderApply({ node, files, artifacts }),
+      renderApply({ node, files, artifacts, ...(restored === node.name && { restoreFrom }) }),
       {
         purpose: `make node "${node.name}" what it shall be`,
         timeoutSeconds: args.timeoutSeconds,
@@ -109,11 +116,13 @@ async function roll(
   const base = { args, deadline, guests, probes, report, apply };
 
   const found = beginning.kind === "found";
-  const through = found
-    ? of(candidates)[0]
-    : await findAnswering({ guests, deadline, report }, of(candidates));
+  const through =
+    found || restored !== undefined
+      ? of(candidates)[0]
+      : await findAnswering({ guests, deadline, report }, of(candidates));
   if (through === undefined) throw new Error("a cluster has a server");
   const rollout: Rollout = { ...base, through };
+  if (restored !== undefined) probes.set(restored, Promise.resolve(await restore(rollout)));
   const seen = found ? [] : await readStale(rollout);
   const staleTokens = await listStaleTokens(rollout, seen);
   const steps = planCluster(
@@ -148,6 +157,20 @@ async function roll(
     done: steps.map(renderStep),
     kubeconfig: renderKubeconfig(kubeconfig, args.cluster, args.apiAddress),
   };
+}
+
+/** Has a new server begin with a snapshot; what the one before it was known by is forgotten. */
+async function restore(rollout: Rollout): Promise<NodeProbe> {
+  const { args, through, deadline, report } = rollout;
+  report(`${through.name} begins with snapshot ${args.restoreFrom ?? ""}`);
+  await rollout.apply(through, { kind: "founds" });
+  const guest = guestOf(rollout, through.name);
+  await awaitAnswer({ guest, deadline });
+  const password = `${through.name}.node-password.k3s`;
+  await runKubectl(guest, `forget the password of the ${through.name} before`, [
+    ["--namespace", "kube-system", "delete", "secret", password, "--ignore-not-found"],
+  ]);
+  return awaitProbe(guest, "server", deadline);
 }
 
 /** A server that has the cluster's data and answers; those that stand still are started. */

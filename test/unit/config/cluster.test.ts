@@ -86,9 +86,10 @@ describe("groundwork:clusters", () => {
         problem: /store\.secretKey: secretKey, since accessKey is given/,
         store: { accessKey: "me!" },
       },
-    ].map(({ problem, datastore = "etcd", store }): [string, object, RegExp] => [
+      { problem: /snapshots\.restoreFrom: a store beside it/, restoreFrom: "daily-1" },
+    ].map(({ problem, datastore = "etcd", ...snapshots }): [string, object, RegExp] => [
       `copies of snapshots that cannot be: ${problem.source}`,
-      { datastore, snapshots: { store } },
+      { datastore, snapshots },
       problem,
     ]),
     [

@@ -68,6 +68,9 @@ func (s *server) rotateToken(r *http.Request) (any, error) {
 	if _, err := client.Put(r.Context(), tokenKey, token.Hash([]byte(fresh.Secret))); err != nil {
 		return nil, err
 	}
+	if err := s.saveBootstrap(r.Context(), client, fresh.Secret); err != nil {
+		return nil, err
+	}
 	s.tokens.Lock()
 	defer s.tokens.Unlock()
 	if s.agentToken.Secret == s.token.Secret {

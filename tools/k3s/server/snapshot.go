@@ -229,6 +229,11 @@ func (s *server) resetCluster(ctx context.Context) error {
 	if err := errors.Join(os.Rename(s.etcdFolder(), old), os.Rename(fresh, s.etcdFolder())); err != nil {
 		return err
 	}
+	if s.settings.Has("cluster-reset-restore-path") {
+		if err := s.loadBootstrap(ctx, configuration); err != nil {
+			return err
+		}
+	}
 	if err := os.WriteFile(s.resetFlag(), nil, 0o600); err != nil {
 		return err
 	}

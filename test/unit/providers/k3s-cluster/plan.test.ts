@@ -193,6 +193,13 @@ describe("planBeginning", () => {
       });
   });
 
+  it("begins with a snapshot that is named, but only where no server has data", () => {
+    const begin = (hasData: boolean): unknown =>
+      planBeginning([seen("a", false), seen("b", hasData)], true, "kube", true);
+    assert.deepEqual(begin(false), { kind: "restore", server: "a" });
+    assert.deepEqual(begin(true), { kind: "exists", servers: ["b"] });
+  });
+
   it("refuses to found one a second time when all data are gone", () => {
     const beginning = planBeginning([seen("a", false)], true, "kube");
     assert.equal(beginning.kind === "refused" && beginning.reason.code, "k3s-data-lost");
