@@ -10,7 +10,7 @@ export STACK
 MAKEFLAGS += --no-print-directory
 
 ##@ The lab
-.PHONY: up preview status verify ssh kubeconfig down cache snapshot backup clone compact top provision-server
+.PHONY: up preview status verify ssh kubeconfig etcd down cache snapshot backup clone compact top provision-server
 up: ## Everything: tools, hypervisor and object store where there is none, images, machines
 	@scripts/run up --stack "$(STACK)" $(ARGS)
 
@@ -31,6 +31,9 @@ kubeconfig: ## For kubectl: eval "$(make -s kubeconfig)"; ARGS=--merge adds it t
 
 down: ## Destroys the stack and all that `make up` started; nothing is left behind
 	@scripts/run down --stack "$(STACK)" $(ARGS)
+
+etcd: ## Clusters' snapshots: make etcd ARGS="list", or save, restore
+	@scripts/run etcd --stack "$(STACK)" $(ARGS)
 
 cache: ## The hypervisors' image caches: make cache ARGS="list", or prewarm, verify, evict
 	@scripts/run cache --stack "$(STACK)" $(ARGS)

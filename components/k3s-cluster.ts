@@ -13,8 +13,11 @@ import {
   type K3sWish,
   planArtifact,
   planK3sConfig,
+  planSnapshotStore,
   renderAuditPolicy,
+  type SnapshotStoreWish,
 } from "./planning/k3s.ts";
+import { addressOf, makeByTurns } from "./k3s-turns.ts";
 import { VirtualMachine, type VirtualMachineArgs } from "./virtual-machine.ts";
 
 export interface ClusterNodeArgs {
@@ -37,12 +40,20 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   binary: ArtifactWish;
   /** Default: nodes pull k3s's own images. */
   airgapImages?: ArtifactWish | undefined;
-  /** For what comes from the object store. */
+  /** When etcd is saved, how often, and where else than on the servers' disks. */
+  snapshots: K3sWish["snapshots"] & {
+    store?: SnapshotStoreWish | undefined;
+    /** A snapshot in the store, from which the cluster begins where none of its servers has data. */
+    restoreFrom?: string | undefined;
+  };
+  /** For what comes from the object store, and for snapshots. */
   objectStore: { endpoint: string; region: string; bucket: string };
   /** registries.yaml. A secret. */
   registries?: Record<string, unknown> | undefined;
-  /** How nodes are upgraded and removed. */
-  upgrade: { maxUnavailable: number; drainTimeoutSeconds: number };
+  /** Another number draws new tokens, with which nodes are started one after the other. */
+  tokenGeneration: number;
+  /** How nodes are upgraded, changed and removed. */
+  upgrade: { maxUnavailable: number; drainTimeoutSeconds: number; nodeByNode: boolean };
   /** How long nodes may take to be Ready once their machines are started, in seconds. */
   readyTimeoutSeconds: number;
 }
@@ -51,7 +62,7 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
  * A k3s cluster on machines of its own.
  *
  * It is there once its API is ready and every node is, with the pinned version and its labels. Tokens
- * are drawn once and belong to the stack; nothing of them is in user-data.
+ * belong to the stack, and are drawn anew only when asked for; nothing of them is in user-data.
  */
 export class K3sCluster extends pulumi.ComponentResource {
   /** The nodes' machines, in order. */
@@ -74,30 +85,42 @@ export class K3sCluster extends pulumi.ComponentResource {
     this.apiUrl = `https://${apiAddress}:6443`;
 
     const token = (kind: string): pulumi.Output<string> =>
-      new RandomToken(`${name}-${kind}`, { purpose: `${kind} of ${name}`, generation: 0 }, below)
-        .value;
-    this.machines = args.nodes.map(({ name: node, machine }) => ({
-      name: node,
-      user: machine.login.user,
-      vm: new VirtualMachine(node, withNetworkWait(machine), below),
-    }));
+      new RandomToken(
+        `${name}-${kind}`,
+        { purpose: `${kind} of ${name}`, generation: args.tokenGeneration },
+        below,
+      ).value;
+    const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
+    const { vms, back } = makeByTurns(name, args, privateKey, below, (node, machine, turn) => {
+      const whole = withNetworkWait(machine);
+      return new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below);
+    });
+    this.machines = args.nodes.flatMap(({ name: node, machine }, index) => {
+      const vm = vms[index];
+      return vm === undefined ? [] : [{ name: node, user: machine.login.user, vm }];
+    });
 
     const nodes = args.nodes.map((node, index): RolloutNode => {
-      const vm = this.machines[index]?.vm;
-      const { labels, taints, machine } = node;
-      const address = machine.networks[0]?.address ?? "";
-      const config = { name: node.name, role: node.role, address, labels, taints };
+      const vm = vms[index];
+      const { labels, taints } = node;
+      const config = {
+        name: node.name,
+        role: node.role,
+        address: addressOf(node.machine),
+        labels,
+        taints,
+      };
       return {
-        ...{ ...config, taints: [...taints], user: machine.login.user },
-        hasRoute: hasRoute(machine),
-        hypervisorUri: machine.hypervisor.uri,
+        ...{ ...config, taints: [...taints], user: node.machine.login.user },
+        hasRoute: hasRoute(node.machine),
+        hypervisorUri: node.machine.hypervisor.uri,
         hostPublicKey: vm?.hostPublicKey ?? "",
         machine: vm?.identity ?? "",
         config: planK3sConfig({ ...args, name }, config, datastore),
       };
     });
     const file = (file: string, path: string) => ({ version: args.version, name: file, path });
-    const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
+    const { maxUnavailable, drainTimeoutSeconds } = args.upgrade;
     const rollout = new K3sRollout(
       name,
       {
@@ -118,11 +141,19 @@ export class K3sCluster extends pulumi.ComponentResource {
         apiAddress,
         ...(args.registries !== undefined && { registries: stringify(args.registries) }),
         ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+        ...(args.snapshots.restoreFrom !== undefined && {
+          restoreFrom: args.snapshots.restoreFrom,
+        }),
+        ...(args.snapshots.store !== undefined && {
+          snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {
+            stack: pulumi.getStack(),
+            cluster: name,
+          }),
+        }),
         ...{ privateKey, token: token("server-token"), agentToken: token("agent-token") },
-        ...args.upgrade,
-        timeoutSeconds: args.readyTimeoutSeconds,
+        ...{ maxUnavailable, drainTimeoutSeconds, timeoutSeconds: args.readyTimeoutSeconds },
       },
-      below,
+      { ...below, dependsOn: back },
     );
     this.kubeconfig = pulumi.secret(rollout.kubeconfig);
     this.members = rollout.members;

@@ -97,6 +97,8 @@ export interface VirtualMachineArgs {
   autostart: boolean;
   /** A channel for the QEMU guest agent. A change replaces the domain. */
   guestAgent: boolean;
+  /** Must have happened before the domain is made, or made anew. */
+  turn?: pulumi.Resource;
   /** How long to wait until SSH answers and cloud-init is done, in seconds. */
   readyTimeoutSeconds: number;
 }
@@ -257,7 +259,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
       },
       // Name and UUID are fixed, so the old domain goes first. An update of its disks would start it with
       // the seed that it had.
-      { ...onHost, deleteBeforeReplace: true, replaceOnChanges: ["disks"] },
+      {
+        ...{ ...onHost, deleteBeforeReplace: true, replaceOnChanges: ["disks"] },
+        ...(args.turn !== undefined && { dependsOn: args.turn }),
+      },
     );
 
     this.identity = pulumi

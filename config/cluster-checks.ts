@@ -1,4 +1,5 @@
 import { contains, overlap, requireCidr } from "../components/planning/addresses.ts";
+import { chooseDatastore } from "../components/planning/k3s.ts";
 import { duplicates, type Path, problem } from "./check-parts.ts";
 import { planClusterNodes } from "./cluster-nodes.ts";
 import type { Problem } from "./problem.ts";
@@ -55,8 +56,7 @@ function checkArtifact(artifact: ClusterConfig["binary"], path: Path, config: Co
       expected: "the digest, since only the vendor's release has a checksum file beside it",
       example: '"e3b0c442…"',
     });
-  const { hostname } = new URL(config.objectStore.endpoint);
-  if (from === "objectStore" && /^(localhost|127\.|\[::1\])/.test(hostname))
+  if (from === "objectStore" && isLoopback(config.objectStore.endpoint))
     problems.push(
       problem(
         [...path, "from"],
@@ -64,6 +64,50 @@ function checkArtifact(artifact: ClusterConfig["binary"], path: Path, config: Co
         `an object store that the nodes can reach, and ${config.objectStore.endpoint} is the hypervisor's own loopback`,
       ),
     );
+  return problems;
+}
+
+const isLoopback = (url: string): boolean =>
+  /^(localhost|127\.|\[::1\])/.test(new URL(url).hostname);
+
+function checkSnapshots(config: Config, cluster: ClusterConfig, path: Path): Problem[] {
+  const { store, restoreFrom } = cluster.snapshots;
+  if (store === undefined)
+    return restoreFrom === undefined
+      ? []
+      : [
+          problem(
+            [...path, "snapshots", "restoreFrom"],
+            restoreFrom,
+            "a store beside it, since new servers have no snapshots on their disks",
+          ),
+        ];
+  const at = [...path, "snapshots", "store"];
+  const servers = planClusterNodes(cluster).filter(({ role }) => role === "server");
+  const endpoint = store.endpoint ?? config.objectStore.endpoint;
+  const problems: Problem[] = [];
+  if (chooseDatastore(cluster, servers.length) !== "etcd")
+    problems.push(
+      problem(at, "a store", "none, since k3s saves etcd only; set datastore to etcd to have it"),
+    );
+  if (isLoopback(endpoint))
+    problems.push(
+      problem(
+        [...at, "endpoint"],
+        endpoint,
+        "an object store that the servers can reach, and not the hypervisor's own loopback",
+      ),
+    );
+  for (const [key, other] of [
+    ["accessKey", "secretKey"],
+    ["secretKey", "accessKey"],
+  ] as const)
+    if (store[key] === undefined && store[other] !== undefined)
+      problems.push({
+        path: [...at, key],
+        expected: `${key}, since ${other} is given`,
+        example: key,
+      });
   return problems;
 }
 
@@ -136,6 +180,7 @@ export function checkCluster(config: Config, cluster: ClusterConfig, path: Path)
     ),
     ...pools.flatMap((each) => checkPool(each.pool, each.path)),
     ...checkServers(cluster, path),
+    ...checkSnapshots(config, cluster, path),
     ...checkArtifact(cluster.binary, [...path, "binary"], config),
     ...(cluster.airgapImages === undefined
       ? []

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { httpUrl, text, whole } from "./primitives.ts";
+import { flag, httpUrl, text, whole } from "./primitives.ts";
 
 const path = (description: string, example: string) =>
   text(
@@ -61,6 +61,44 @@ export const registries = z
     examples: [{ mirrors: { "docker.io": { endpoint: ["https://mirror.example.org"] } } }],
   });
 
+const key = (description: string, example: string) =>
+  text(/^[!-~]{3,256}$/, "3 to 256 visible characters", description, example);
+
+const store = z
+  .strictObject({
+    endpoint: httpUrl(
+      "URL of MinIO or another S3 service as the servers reach it; default: the stack's.",
+      "https://s3.example.org",
+    ).optional(),
+    region: text(
+      /^[a-z0-9-]+$/,
+      "a region name",
+      "Region to sign for; default: the stack's.",
+      "us-east-1",
+    ).optional(),
+    bucket: text(
+      /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/,
+      "an S3 bucket name of 3 to 63 lower-case letters, digits, dots and hyphens",
+      "A bucket that exists; default: the stack's.",
+      "backups",
+    ).optional(),
+    folder: text(
+      /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,200}[A-Za-z0-9])?$/,
+      "letters, digits and ._/-, with neither of these at the ends",
+      "Where snapshots lie in the bucket; default: etcd/<stack>/<cluster>.",
+      "etcd/lab/kube",
+    ).optional(),
+    accessKey: key(
+      "Who may write there, with secretKey; default: what `up` itself has for the stack's store.",
+      "kube-snapshots",
+    ).optional(),
+    secretKey: key("A secret.", "wJalrXUtnFEMI-K7MDENG").optional(),
+  })
+  .meta({
+    description: "Where snapshots are copied to, in S3; default: they stay on the servers' disks.",
+    examples: [{ bucket: "backups" }],
+  });
+
 export const snapshots = z
   .strictObject({
     schedule: text(
@@ -69,7 +107,19 @@ export const snapshots = z
       "When etcd is saved, as cron has it.",
       "0 */12 * * *",
     ).default("0 */12 * * *"),
-    retention: whole(1, 1000, "How many are kept.", 5).default(5),
+    retention: whole(
+      1,
+      1000,
+      "How many of them are kept, of each server and in each place.",
+      5,
+    ).default(5),
+    store: store.optional(),
+    restoreFrom: text(
+      /^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$/,
+      "the name of a snapshot",
+      "A snapshot in the store, from which the cluster begins where none of its servers has data.",
+      "etcd-snapshot-cp1-1767225600",
+    ).optional(),
   })
   .prefault({})
   .meta({ description: "Snapshots of etcd on every server.", examples: [{ retention: 5 }] });
@@ -80,6 +130,13 @@ export const upgrade = z
     drainTimeoutSeconds: whole(10, 86_400, "How long pods may take to leave a node.", 300).default(
       300,
     ),
+    nodeByNode: flag(
+      true,
+      "Machines that change in place, in size for one, do so one after the other, each drained before.",
+    ),
   })
   .prefault({})
-  .meta({ description: "How nodes are upgraded and removed.", examples: [{ maxUnavailable: 1 }] });
+  .meta({
+    description: "How nodes are upgraded, changed and removed.",
+    examples: [{ maxUnavailable: 1 }],
+  });

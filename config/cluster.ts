@@ -170,6 +170,12 @@ export const cluster = z
         description: "An audit policy of audit.k8s.io/v1; with it the servers keep an audit log.",
         examples: [{ rules: [{ level: "Metadata" }] }],
       }),
+    tokenGeneration: whole(
+      0,
+      1_000_000,
+      "Another number draws new tokens: servers take them first, then agents, one after the other.",
+      1,
+    ).default(0),
     snapshots,
     upgrade,
     readyTimeoutSeconds: whole(

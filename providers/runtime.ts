@@ -12,6 +12,7 @@ const handlers: Record<HandlerName, () => Promise<Handler>> = {
   "image-cache": () => import("./image-cache/provider.ts"),
   "image-volume": () => import("./image-volume/provider.ts"),
   "k3s-cluster": () => import("./k3s-cluster/provider.ts"),
+  "k3s-turn": () => import("./k3s-turn/provider.ts"),
   "key-pair": () => import("./key-pair/provider.ts"),
   "host-facts": () => import("./host-facts/provider.ts"),
   "host-folder": () => import("./host-folder/provider.ts"),

@@ -7,6 +7,7 @@ export type HandlerName =
   | "image-cache"
   | "image-volume"
   | "k3s-cluster"
+  | "k3s-turn"
   | "key-pair"
   | "host-facts"
   | "host-folder"

@@ -1,5 +1,6 @@
+import { createHash } from "node:crypto";
 import { stringify } from "yaml";
-import type { Artifact } from "../../providers/k3s-cluster/core/arguments.ts";
+import type { Artifact, SnapshotStore } from "../../providers/k3s-cluster/core/arguments.ts";
 
 /** What a cluster's configuration says of a file that nodes need. */
 export interface ArtifactWish {
@@ -93,6 +94,55 @@ export function planK3sConfig(
       "etcd-snapshot-schedule-cron": wish.snapshots.schedule,
       "etcd-snapshot-retention": wish.snapshots.retention,
     }),
+  };
+}
+
+/** What a cluster's configuration says of the place that snapshots are copied to. */
+export interface SnapshotStoreWish {
+  endpoint?: string | undefined;
+  region?: string | undefined;
+  bucket?: string | undefined;
+  folder?: string | undefined;
+  accessKey?: string | undefined;
+  secretKey?: string | undefined;
+}
+
+/** Where snapshots are copied to: the stack's own store, but for what is wished otherwise. */
+export function planSnapshotStore(
+  wish: SnapshotStoreWish,
+  own: { endpoint: string; region: string; bucket: string },
+  place: { stack: string; cluster: string },
+): SnapshotStore {
+  const { accessKey, secretKey } = wish;
+  return {
+    endpoint: wish.endpoint ?? own.endpoint,
+    region: wish.region ?? own.region,
+    bucket: wish.bucket ?? own.bucket,
+    folder: wish.folder ?? `etcd/${place.stack}/${place.cluster}`,
+    ...(accessKey !== undefined && secretKey !== undefined && { accessKey, secretKey }),
+  };
+}
+
+/** What of a node's machine makes its domain anew on the disk that it has. */
+export interface NodeShape {
+  vcpus: number;
+  memoryMiB: number;
+  firmware: unknown;
+  accelerator?: string | undefined;
+  vnc: boolean;
+  guestAgent: boolean;
+  volumes: readonly { name: string }[];
+  cloudInit: unknown;
+}
+
+/** Is something else when a node's machine must go for a while; cloud-init's files may hold secrets. */
+export function planTurnTrigger(machine: NodeShape): Record<string, unknown> {
+  const { vcpus, memoryMiB, firmware, accelerator, vnc, guestAgent, volumes, cloudInit } = machine;
+  return {
+    ...{ vcpus, memoryMiB, firmware, vnc, guestAgent },
+    ...(accelerator !== undefined && { accelerator }),
+    volumes: volumes.map(({ name }) => name),
+    cloudInit: createHash("sha256").update(JSON.stringify(cloudInit)).digest("hex"),
   };
 }
 

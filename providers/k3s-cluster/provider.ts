@@ -5,6 +5,7 @@ import { say } from "../telemetry/effects/log.ts";
 import { type ClusterArguments, clusterSchema, wishSchema } from "./core/arguments.ts";
 import { changedArguments } from "./core/diff.ts";
 import { renderKubeconfig } from "./core/kubeconfig.ts";
+import type { ObservedNode } from "./core/observed.ts";
 import { type ObservedCluster, planCluster, renderStep } from "./core/plan.ts";
 import { observeCluster, readCurrentKubeconfig } from "./effects/observe.ts";
 import { ensureCluster } from "./effects/rollout.ts";
@@ -19,21 +20,31 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   const wish = wishSchema.safeParse(inputs);
   if (failures.length > 0 || !wish.success) return { inputs: { ...inputs, plan: [] }, failures };
   const before = clusterSchema.safeParse(withoutPlan(olds));
-  const observed: ObservedCluster = before.success ? await observe(before.data) : { kind: "none" };
+  const observed: ObservedCluster = before.success
+    ? { kind: "exists", ...(await observe(before.data)), staleTokens: stale(before.data, news) }
+    : { kind: "none" };
   const ours = before.success ? before.data.nodes.map(({ name }) => name) : [];
   const plan = planCluster(wish.data, observed, ours).map(renderStep);
   return { inputs: { ...inputs, plan }, failures };
 }
 
-async function observe(before: ClusterArguments): Promise<ObservedCluster> {
+/** The nodes whose tokens are drawn anew: not known in preview, and so not what they were. */
+function stale(before: ClusterArguments, news: Properties): string[] {
+  const changed = {
+    server: !sameValue(before.token, news["token"]),
+    agent: !sameValue(before.agentToken, news["agentToken"]),
+  };
+  return before.nodes.filter(({ role }) => changed[role]).map(({ name }) => name);
+}
+
+async function observe(before: ClusterArguments): Promise<{ nodes: readonly ObservedNode[] }> {
   const nodes = await observeCluster(before);
-  if (nodes !== undefined) return { kind: "exists", nodes };
+  if (nodes !== undefined) return { nodes };
   say(`${before.cluster}: no server's API answers; the plan goes by what the last run had made.`);
   return {
-    kind: "exists",
     nodes: before.nodes.map(({ name, labels, taints }) => ({
       ...{ name, labels, taints, version: before.version },
-      ...{ ready: false, reason: "", cordonedByUs: false },
+      ...{ ready: false, reason: "", cordonedByUs: false, bootId: "" },
     })),
   };
 }

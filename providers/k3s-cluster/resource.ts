@@ -1,6 +1,6 @@
 import * as pulumi from "@pulumi/pulumi";
 import { handlerStub } from "../stub.ts";
-import type { Artifact, NodeArguments } from "./core/arguments.ts";
+import type { Artifact, NodeArguments, SnapshotStore } from "./core/arguments.ts";
 
 /** A node's arguments, each of which may be an output. */
 export type RolloutNode = { [Key in keyof NodeArguments]: pulumi.Input<NodeArguments[Key]> };
@@ -27,6 +27,10 @@ export interface K3sRolloutArgs {
   registries?: string;
   /** The audit policy, as YAML. */
   auditPolicy?: string;
+  /** Where servers copy snapshots of etcd to. Made a secret. */
+  snapshotStore?: SnapshotStore;
+  /** A snapshot in that place, from which a cluster begins none of whose servers has data. */
+  restoreFrom?: string;
   /** What logs in to the nodes. A secret. */
   privateKey: pulumi.Input<string>;
   /** With which servers join. A secret. */
@@ -42,7 +46,7 @@ export interface K3sRolloutArgs {
 }
 
 /** Secret arguments, and the secret output. */
-const secrets = ["privateKey", "token", "agentToken", "registries", "kubeconfig"];
+const secrets = ["privateKey", "token", "agentToken", "registries", "snapshotStore", "kubeconfig"];
 
 /**
  * k3s on machines that boot: founded once, joined, upgraded in order, each node Ready in the end.
@@ -68,6 +72,9 @@ export class K3sRollout extends pulumi.dynamic.Resource {
         token: pulumi.secret(args.token),
         agentToken: pulumi.secret(args.agentToken),
         ...(args.registries !== undefined && { registries: pulumi.secret(args.registries) }),
+        ...(args.snapshotStore !== undefined && {
+          snapshotStore: pulumi.secret(args.snapshotStore),
+        }),
         stack: pulumi.getStack(),
         plan: undefined,
         kubeconfig: undefined,

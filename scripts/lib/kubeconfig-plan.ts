@@ -31,6 +31,25 @@ export function withServer(kubeconfig: ClusterKubeconfig, server: string): Clust
   };
 }
 
+/** The same for another user, by a token, under a name of its own; in a namespace where one is given. */
+export function withToken(
+  { clusters: [cluster], ...rest }: ClusterKubeconfig,
+  { name, token, namespace }: { name: string; token: string; namespace?: string | undefined },
+): ClusterKubeconfig {
+  return {
+    ...rest,
+    clusters: [{ ...cluster, name }],
+    users: [{ name, user: { token } }],
+    contexts: [
+      {
+        name,
+        context: { cluster: name, user: name, ...(namespace !== undefined && { namespace }) },
+      },
+    ],
+    "current-context": name,
+  };
+}
+
 /** Says in its context whose it is. */
 function marked({ contexts: [context] }: ClusterKubeconfig, stack: string): object {
   const extensions = [{ name: markName, extension: { stack } }];

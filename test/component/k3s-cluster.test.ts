@@ -75,7 +75,8 @@ describe("a k3s cluster", () => {
 
   it("does not wait until machines are ready, only until they were told to boot", () => {
     const { options } = run.one("K3sRollout");
-    assert.equal(options.dependsOn, undefined);
+    const waits = [options.dependsOn].flat() as { __pulumiType?: string }[];
+    assert.ok(waits.every((each) => each.__pulumiType?.endsWith("K3sTurn") === true));
     assert.match(
       rolloutOf(run).nodes[0]?.machine ?? "",
       /^cp1-id cp1-id \S+ content-cp1-root 2 2048$/,
@@ -129,10 +130,96 @@ describe("a change to a cluster", () => {
     assert.ok(isMarkedSecret(rolloutOf(after)["registries"]));
   });
 
+  it("of the tokens' generation draws new ones, and boots no machine anew", async () => {
+    const before = await deploy(false);
+    const after = await deploy(false, { tokenGeneration: 1 });
+    assert.deepEqual(seeds(after), seeds(before));
+    const drawn = after.resources.filter(({ type }) => type.endsWith("RandomToken"));
+    assert.deepEqual(
+      drawn.map(({ name, inputs }) => [name, inputs["generation"]]),
+      [
+        ["kube-server-token", 1],
+        ["kube-agent-token", 1],
+      ],
+    );
+  });
+
   it("to three servers takes etcd", async () => {
     const run = await deploy(false, { servers: [serverPool(3)], agents: [] });
     assert.equal(rolloutOf(run)["datastore"], "etcd");
     assert.ok(rolloutOf(run).nodes.every(({ config }) => "etcd-snapshot-retention" in config));
+  });
+});
+
+describe("machines that change in place", () => {
+  const turns = (run: MockedRun<Program>, side: string): [string, unknown][] =>
+    run.resources
+      .filter(({ type, inputs }) => type.endsWith("K3sTurn") && inputs["side"] === side)
+      .map(({ name, inputs }) => [name, inputs["trigger"]]);
+  const dependencies = ({ options }: { options: { dependsOn?: unknown } }): unknown[] =>
+    [options.dependsOn].flat().map((each) => (each as { __name?: string } | undefined)?.__name);
+
+  it("do so by turns: each leaves before its domain is made anew, and is back before the rollout", async () => {
+    const run = await deploy(false);
+    const names = ["cp1", "kube-worker-01", "kube-worker-02"];
+    for (const name of names)
+      assert.deepEqual(dependencies(run.one("domain:Domain", name)), [`${name}-leaves`]);
+    assert.deepEqual(
+      dependencies(run.one("K3sRollout")),
+      names.map((name) => `${name}-returns`),
+    );
+    const { nodes } = run.one("K3sTurn", "cp1-leaves").inputs as {
+      nodes: { name: string; hostPublicKey: string }[];
+    };
+    assert.deepEqual(
+      nodes.map(({ name, hostPublicKey }) => [name, hostPublicKey.slice(0, 16)]),
+      names.map((name) => [name, "ssh-ed25519 AAAA"]),
+    );
+  });
+
+  it("stand in rows, so that those who wait do not keep Pulumi from whoever has its turn", async () => {
+    const agents = [{ ...serverPool(4, { name: "w", firstAddress: "192.168.150.40" }) }];
+    const run = await deploy(false, { agents });
+    const waits = ["cp1", "kube-w-01", "kube-w-02", "kube-w-03", "kube-w-04"].map((name) =>
+      dependencies(run.one("K3sTurn", `${name}-leaves`)),
+    );
+    assert.deepEqual(waits, [
+      ...[[undefined], [undefined]],
+      ...[["cp1-returns"], ["kube-w-01-returns"], ["kube-w-02-returns"]],
+    ]);
+  });
+
+  it("have their turn for another size, those of that pool only", async () => {
+    const before = turns(await deploy(false), "leaves");
+    const larger = turns(await deploy(false, { servers: [serverPool(1, { vcpus: 4 })] }), "leaves");
+    assert.deepEqual(
+      before.map(([, trigger]) => (trigger as { vcpus: number }).vcpus),
+      [2, 2, 2],
+    );
+    assert.equal((larger[0]?.[1] as { vcpus: number } | undefined)?.vcpus, 4);
+    assert.deepEqual(larger.slice(1), before.slice(1));
+  });
+
+  it("all change at once where that is wished", async () => {
+    const run = await deploy(false, { upgrade: { nodeByNode: false } });
+    assert.deepEqual(turns(run, "leaves"), []);
+    assert.deepEqual(dependencies(run.one("domain:Domain", "cp1")), [undefined]);
+  });
+});
+
+describe("a cluster whose snapshots are copied", () => {
+  it("has the place, and the key to it, as a secret and nowhere else", async () => {
+    const endpoint = "https://s3.example.org";
+    const store = { endpoint, accessKey: "who", secretKey: "key-of-the-store" };
+    const run = await deploy(false, {
+      ...{ servers: [serverPool(3)], agents: [], snapshots: { store } },
+    });
+    const { snapshotStore } = rolloutOf(run);
+    assert.ok(isMarkedSecret(snapshotStore));
+    for (const { type, inputs } of run.resources)
+      for (const [key, value] of Object.entries(inputs))
+        if (JSON.stringify(value).includes(store.secretKey))
+          assert.deepEqual([type, key], [run.one("K3sRollout").type, "snapshotStore"]);
   });
 });
 

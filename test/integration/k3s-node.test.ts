@@ -1,22 +1,24 @@
-import { execa } from "execa";
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import * as fs from "node:fs";
-import * as path from "node:path";
 import {
   networkWaitPath,
   renderNetworkWait,
 } from "../../providers/k3s-cluster/core/network-wait.ts";
 import type { ArtifactOrder } from "../../providers/k3s-cluster/core/artifacts.ts";
 import type { NodeArguments } from "../../providers/k3s-cluster/core/arguments.ts";
-import type { NodeFile } from "../../providers/k3s-cluster/core/node-files.ts";
+import { listTokenFiles, type NodeFile } from "../../providers/k3s-cluster/core/node-files.ts";
 import {
   parseProbe,
   renderApply,
   renderProbe,
 } from "../../providers/k3s-cluster/core/node-script.ts";
+import {
+  oldTokens,
+  renderTokenFiles,
+  tokenDigest,
+} from "../../providers/k3s-cluster/core/tokens.ts";
 import { requireNeeds } from "../support/needs.ts";
-import { makeScratch, type Scratch } from "../support/scratch.ts";
+import { ScriptedNode } from "../support/scripted-node.ts";
 
 const node: NodeArguments = {
   ...{ name: "w1", role: "agent", address: "127.0.0.1", user: "deploy", hasRoute: false },
@@ -28,62 +30,20 @@ const file = (content: string): NodeFile => ({
 });
 const wait: NodeFile = { path: networkWaitPath, mode: "0755", content: renderNetworkWait() };
 
-/** Remembers what it was asked, and whether the unit runs. */
-const systemctl = `#!/bin/bash
-echo "$*" >>"$STATE/systemctl"
-case $1 in
-  is-active) cat "$STATE/active" 2>/dev/null || { echo inactive; exit 3; } ;;
-  start | restart) echo active >"$STATE/active" ;;
-esac
-`;
-
-/**
- * The scripts run one after the other as root in a mount namespace of their own, where /etc, /usr/local
- * and /var/lib are the test's: only systemd is not there, and stood in for.
- */
 describe("the script that makes a node what it shall be", function () {
   this.timeout(60_000);
-  let scratch: Scratch;
+  let machine: ScriptedNode;
 
   before(function () {
     requireNeeds(this, ["root", "mountns"]);
   });
   beforeEach(() => {
-    scratch = makeScratch("k3s-node");
+    machine = new ScriptedNode();
   });
-  afterEach(() => scratch.remove());
+  afterEach(() => machine.remove());
 
-  const write = (name: string, content: string): string => {
-    const target = path.join(scratch.folder, name);
-    fs.writeFileSync(target, content, { mode: 0o755 });
-    return target;
-  };
-
-  /** Runs each script; returns what each printed, its errors and its exit code. */
-  async function run(scripts: readonly string[]): Promise<{ output: string; exitCode: number }[]> {
-    fs.mkdirSync(path.join(scratch.folder, "bin"), { recursive: true });
-    write("bin/systemctl", systemctl);
-    const files = scripts.map((script, index) => write(`script-${String(index)}`, script));
-    const driver = [
-      "set -e",
-      `mkdir -p ${scratch.folder}/layer && mount -t tmpfs tmpfs ${scratch.folder}/layer`,
-      `export STATE=${scratch.folder}/layer PATH=${scratch.folder}/bin:$PATH`,
-      "for each in etc usr/local var/lib; do",
-      '  mkdir -p "$STATE/$each/up" "$STATE/$each/work"',
-      '  mount -t overlay overlay -o "lowerdir=/$each,upperdir=$STATE/$each/up,workdir=$STATE/$each/work" "/$each"',
-      "done",
-      ...files.flatMap((each, index) => [
-        `code=0; bash ${each} >${scratch.folder}/out-${String(index)} 2>&1 || code=$?`,
-        `echo $code >${scratch.folder}/code-${String(index)}`,
-      ]),
-    ].join("\n");
-    await execa("unshare", ["--mount", "--propagation", "private", "bash", "-c", driver]);
-    const read = (name: string): string => fs.readFileSync(path.join(scratch.folder, name), "utf8");
-    return scripts.map((_, index) => ({
-      output: read(`out-${String(index)}`),
-      exitCode: Number(read(`code-${String(index)}`)),
-    }));
-  }
+  const write = (name: string, content: string): string => machine.write(name, content);
+  const run = (scripts: readonly string[]): ReturnType<ScriptedNode["run"]> => machine.run(scripts);
 
   const digest = (content: string): string => createHash("sha256").update(content).digest("hex");
   const binary = (source: ArtifactOrder["source"], content: string): ArtifactOrder => ({
@@ -117,7 +77,7 @@ describe("the script that makes a node what it shall be", function () {
   it("refuses a binary of another digest, before k3s is started or the old binary is touched", async () => {
     const good = renderApply({ node, files: [], artifacts: [baked("k3s 1")] });
     const artifact = { ...baked("k3s 2", "next"), want: "another" };
-    fs.writeFileSync(path.join(scratch.folder, "next"), "tampered");
+    write("next", "tampered");
     const bad = renderApply({ node, files: [], artifacts: [artifact] });
     const [, refused, after] = await run([good, bad, "cat /usr/local/bin/k3s $STATE/systemctl"]);
     assert.equal(refused?.exitCode, 1);
@@ -176,11 +136,42 @@ describe("the script that makes a node what it shall be", function () {
       "mkdir -p /etc/rancher/k3s; echo 'server: \"https://10.0.0.1:6443\"' >/etc/rancher/k3s/config.yaml";
     const results = await run([renderProbe("agent"), apply, config, renderProbe("agent")]);
     assert.deepEqual(parseProbe(results[0]?.output ?? ""), {
-      ...{ hasData: false, joined: false, active: false, server: "" },
+      ...{ hasData: false, joined: false, active: false, token: "-", server: "" },
     });
     assert.deepEqual(parseProbe(results[3]?.output ?? ""), {
-      ...{ hasData: false, joined: true, active: true, server: "https://10.0.0.1:6443" },
+      ...{
+        hasData: false,
+        joined: true,
+        active: true,
+        token: "-",
+        server: "https://10.0.0.1:6443",
+      },
     });
+  });
+
+  it("restarts a server for tokens that an earlier run had only put there, and keeps the old one", async () => {
+    const server: NodeArguments = { ...node, role: "server" };
+    const tokens = (word: string) => ({
+      token: `${word} token`,
+      agentToken: `${word} agent token`,
+    });
+    const artifacts = [baked("k3s 1")];
+    const apply = (word: string): string =>
+      renderApply({ node: server, files: listTokenFiles(tokens(word), "server"), artifacts });
+    const probe = renderProbe("server");
+    const results = await run([
+      ...[apply("old"), probe, renderTokenFiles(tokens("new"), "server"), probe],
+      ...[apply("new"), probe, apply("new")],
+      `cd ${oldTokens} && cat * && stat -c %a . *`,
+    ]);
+    const output = (index: number): string => results[index]?.output ?? "";
+    const seen = (index: number): string | undefined => parseProbe(output(index))?.token;
+    assert.equal(seen(1), tokenDigest(tokens("old"), "server"));
+    assert.equal(seen(3), "-", "it was not restarted with it yet");
+    assert.match(output(4), /groundwork-result restarted/);
+    assert.equal(seen(5), tokenDigest(tokens("new"), "server"));
+    assert.match(output(6), /groundwork-result same/);
+    assert.equal(output(7), "old token\n700\n600\n");
   });
 
   it("gives up on a network that does not come, and says what is missing", async () => {

@@ -4,6 +4,7 @@ import { once } from "node:events";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { stringify } from "yaml";
+import { quote } from "../../providers/host/core/script.ts";
 import { toolPaths } from "../../scripts/lib/tools-paths.ts";
 import { endTree, makeScratch, type Scratch, tied, undoAtExit, waitUntilReady } from "./scratch.ts";
 
@@ -102,6 +103,29 @@ export class K3sServer {
     const { stdout } = this.inside("curl", "-sk", "-w", "\n%{http_code}", ...args, url);
     const lines = stdout.split("\n");
     return { status: Number(lines.pop()), body: lines.join("\n") };
+  }
+
+  /**
+   * Runs a script for nodes where it finds this server: in its network, and with its data and its
+   * kubeconfig in k3s's own places. What the script writes into them stays; all else is forgotten.
+   */
+  script(text: string): Ended {
+    const folder = this.file("node");
+    const k3s = toolPaths(process.env).k3s;
+    const driver = [
+      "set -e",
+      `mkdir -p ${folder} && mount -t tmpfs tmpfs ${folder}`,
+      "for each in etc usr/local var/lib; do",
+      `  mkdir -p ${folder}/$each/up ${folder}/$each/work`,
+      `  mount -t overlay overlay -o lowerdir=/$each,upperdir=${folder}/$each/up,workdir=${folder}/$each/work /$each`,
+      "done",
+      "mkdir -p /var/lib/rancher/k3s /etc/rancher/k3s",
+      `mount --bind ${this.file("data")} /var/lib/rancher/k3s`,
+      `cp ${this.file("k3s.yaml")} ${this.file("config.yaml")} /etc/rancher/k3s/`,
+      `ln -sf ${k3s} /usr/local/bin/k3s`,
+      `exec bash -c ${quote(text)}`,
+    ].join("\n");
+    return this.inside("unshare", "--mount", "--propagation", "private", "bash", "-c", driver);
   }
 
   /** Runs a program in the server's network. */

@@ -84,7 +84,7 @@ func runSnapshot(ctx context.Context, arguments []string) error {
 		}
 		return err
 	case "list", "ls":
-		found, err := snapshots.List()
+		found, err := snapshots.List(ctx)
 		if err != nil {
 			return err
 		}
@@ -96,14 +96,14 @@ func runSnapshot(ctx context.Context, arguments []string) error {
 		return table.Flush()
 	case "delete":
 		for _, each := range flags.Args() {
-			if err := snapshots.Delete(each); err != nil {
+			if err := snapshots.Delete(ctx, each); err != nil {
 				return err
 			}
 			fmt.Printf("Snapshot %s deleted.\n", each)
 		}
 		return nil
 	case "prune":
-		removed, err := snapshots.Prune(*name, *keep)
+		removed, err := snapshots.Prune(ctx, *name, *keep)
 		for _, each := range removed {
 			fmt.Printf("Snapshot %s deleted.\n", each)
 		}

@@ -1,4 +1,4 @@
-import { quote, quoteAll } from "../../host/core/script.ts";
+import { quoteAll } from "../../host/core/script.ts";
 import { type ApiSighting, parseNodes } from "./observed.ts";
 
 const kubeconfigFile = "/etc/rancher/k3s/k3s.yaml";
@@ -49,22 +49,6 @@ export function parseApiLine(line: string): ApiSighting | undefined {
 export function renderKubectl(commands: readonly (readonly string[])[]): string {
   const kubectl = `/usr/local/bin/k3s kubectl --kubeconfig ${kubeconfigFile}`;
   return ["set -e", ...commands.map((words) => `${kubectl} ${quoteAll(words)}`)].join("\n");
-}
-
-/** Saves the datastore on a server, under a name. SQLite is copied while k3s stands still. */
-export function renderSnapshot(datastore: "sqlite" | "etcd", name: string): string {
-  if (datastore === "etcd")
-    return `exec /usr/local/bin/k3s etcd-snapshot save --name ${quote(name)}`;
-  const folder = "/var/lib/groundwork/k3s/snapshots";
-  return [
-    "set -e",
-    `mkdir -p -m 0700 ${folder}`,
-    "trap 'systemctl start --no-block k3s' EXIT",
-    "systemctl stop k3s",
-    `umask 077`,
-    `tar -C /var/lib/rancher/k3s/server -czf ${folder}/${quote(`${name}.part`)} --exclude=snapshots .`,
-    `mv ${folder}/${quote(`${name}.part`)} ${folder}/${quote(`${name}.tar.gz`)}`,
-  ].join("\n");
 }
 
 /** Prints the kubeconfig that k3s wrote. */

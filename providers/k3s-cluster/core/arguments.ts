@@ -21,6 +21,18 @@ export const artifactSchema = z.discriminatedUnion("from", [
 
 export type Artifact = z.infer<typeof artifactSchema>;
 
+/** Where servers copy snapshots of etcd to; without credentials, by those of the running program. */
+export const snapshotStoreSchema = z.strictObject({
+  endpoint: z.url(),
+  region: z.string().min(1),
+  bucket: z.string().min(1),
+  folder: z.string().min(1),
+  accessKey: z.string().optional(),
+  secretKey: z.string().optional(),
+});
+
+export type SnapshotStore = z.infer<typeof snapshotStoreSchema>;
+
 // These go into ssh_config, file names and commands, so each is held to what it can be.
 export const nodeSchema = z.strictObject({
   name: z.string().regex(/^[a-z0-9]([a-z0-9-]*[a-z0-9])?$/, "must be the name of a machine"),
@@ -61,6 +73,13 @@ export const clusterSchema = z.strictObject({
   /** registries.yaml. A secret. */
   registries: z.string().optional(),
   auditPolicy: z.string().optional(),
+  /** A secret, for the key in it. */
+  snapshotStore: snapshotStoreSchema.optional(),
+  /** From which a cluster begins none of whose servers has data. */
+  restoreFrom: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, "must be the name of a snapshot")
+    .optional(),
   privateKey: z.string().min(1),
   token: z.string().min(1),
   agentToken: z.string().min(1),

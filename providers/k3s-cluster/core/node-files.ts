@@ -1,9 +1,12 @@
 import { stringify } from "yaml";
 import type { ClusterArguments, NodeArguments } from "./arguments.ts";
+import { snapshotStoreFile } from "./snapshots.ts";
 import { networkWaitPath, networkWaitSeconds, renderNetworkWait } from "./network-wait.ts";
 
 export const k3sBinary = "/usr/local/bin/k3s";
 export const configFile = "/etc/rancher/k3s/config.yaml";
+
+export const tokenFile = "/etc/rancher/k3s/token";
 
 /** How a node finds its cluster. Where the datastore is there already, k3s heeds none of it. */
 export type Membership = { kind: "founds" } | { kind: "joins"; server: string };
@@ -13,7 +16,8 @@ export interface NodeFile {
   path: string;
   /** Octal. */
   mode: string;
-  content: string;
+  /** Undefined: there must be no such file. */
+  content: string | undefined;
 }
 
 /** The systemd unit of a node, by the name that k3s's own installation gives it. */
@@ -72,15 +76,32 @@ WantedBy=multi-user.target
 `;
 }
 
-/** Every file that k3s reads on a node. */
+const secret = (path: string, content: string | undefined): NodeFile => ({
+  path,
+  mode: "0600",
+  content,
+});
+
+/** The files with a node's tokens, its own first: an agent has no other than the agents'. */
+export function listTokenFiles(
+  { token, agentToken }: Pick<ClusterArguments, "token" | "agentToken">,
+  role: NodeArguments["role"],
+): NodeFile[] {
+  const agents = `${agentToken}\n`;
+  return role === "agent"
+    ? [secret(tokenFile, agents)]
+    : [secret(tokenFile, `${token}\n`), secret("/etc/rancher/k3s/agent-token", agents)];
+}
+
+/** Every file that k3s reads on a node. `snapshotStore`: as `renderSnapshotStore` writes it. */
 export function listNodeFiles(
   args: ClusterArguments,
   node: NodeArguments,
   membership: Membership,
+  snapshotStore?: string,
 ): NodeFile[] {
   const { registries, auditPolicy } = args;
   const server = node.role === "server";
-  const secret = (path: string, content: string): NodeFile => ({ path, mode: "0600", content });
   return [
     { path: networkWaitPath, mode: "0755", content: renderNetworkWait() },
     {
@@ -89,8 +110,8 @@ export function listNodeFiles(
       content: renderUnit(node),
     },
     secret(configFile, renderConfig(node, membership, args.datastore)),
-    secret("/etc/rancher/k3s/token", `${server ? args.token : args.agentToken}\n`),
-    ...(server ? [secret("/etc/rancher/k3s/agent-token", `${args.agentToken}\n`)] : []),
+    ...listTokenFiles(args, node.role),
+    ...(server ? [secret(snapshotStoreFile, snapshotStore)] : []),
     ...(registries === undefined ? [] : [secret("/etc/rancher/k3s/registries.yaml", registries)]),
     ...(server && auditPolicy !== undefined
       ? [secret("/etc/rancher/k3s/audit.yaml", auditPolicy)]

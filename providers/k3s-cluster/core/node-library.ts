@@ -3,7 +3,8 @@
  *
  * Files are written beside their place and moved there, so that an interruption leaves the old or the
  * new one. A mark beside each artifact holds what was wanted and what the file looked like when its
- * digest was right, so that it is hashed once. URLs are given to curl on its standard input.
+ * digest was right, so that it is hashed once. URLs are given to curl on its standard input. The mark
+ * `restart` outlives a run that changed files and could not restart k3s any more.
  */
 export const nodeLibrary = String.raw`set -euo pipefail
 umask 022
@@ -29,6 +30,12 @@ put() {
     mv -f "$1.new" "$1"
     changed=yes
   fi
+}
+
+drop() {
+  [ -e "$1" ] || return 0
+  rm -f -- "$1"
+  changed=yes
 }
 
 digest_of() { sha256sum -- "$1" | cut -d ' ' -f 1; }
@@ -93,13 +100,33 @@ from_url() {
   mark "$name" "$target" "$want"
 }
 
+keep_token() {
+  local digest
+  [ -s "$1" ] || return 0
+  digest=$(digest_of "$1")
+  [ "$digest" != "$3" ] || return 0
+  mkdir -p -m 0700 "$2"
+  install -m 0600 -- "$1" "$2/$digest"
+}
+
+restore_once() {
+  local db=/var/lib/rancher/k3s/server/db log=$own/reset.log
+  [ ! -e "$db/etcd" ] || return 0
+  rm -f "$db/reset-flag"
+  if ! /usr/local/bin/k3s server --cluster-reset "--cluster-reset-restore-path=$1" >"$log" 2>&1 </dev/null; then
+    rm -rf "$db/etcd"
+    fail "$(tail -n 5 "$log")"
+  fi
+  say "it has the content of snapshot $1"
+}
+
 run_unit() {
   systemctl daemon-reload
   systemctl enable --quiet "$1"
   touch "$own/joined"
   case $(systemctl is-active "$1") in
     active | activating | reloading)
-      if [ "$changed" = no ]; then
+      if [ "$changed" = no ] && [ ! -e "$own/restart" ]; then
         echo 'groundwork-result same'
       else
         systemctl restart --no-block "$1"
@@ -111,4 +138,5 @@ run_unit() {
       echo 'groundwork-result started'
       ;;
   esac
+  rm -f "$own/restart"
 }`;

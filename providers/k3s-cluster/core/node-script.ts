@@ -2,7 +2,7 @@ import { quote } from "../../host/core/script.ts";
 import type { NodeArguments } from "./arguments.ts";
 import type { ArtifactOrder } from "./artifacts.ts";
 import { networkWaitPath, networkWaitSeconds } from "./network-wait.ts";
-import { type NodeFile, unitOf } from "./node-files.ts";
+import { type NodeFile, tokenFile, unitOf } from "./node-files.ts";
 import { nodeLibrary } from "./node-library.ts";
 
 /** Starts the lines that tell the user something. */
@@ -31,8 +31,9 @@ function renderArtifact(order: ArtifactOrder, node: NodeArguments): string {
   ].join("\n");
 }
 
-/** Puts a file in place; its text travels in the script, which is on standard input. */
-function renderFile({ path, mode, content }: NodeFile): string {
+/** Puts a file in place, or removes it; its text travels in the script, which is on standard input. */
+export function renderFile({ path, mode, content }: NodeFile): string {
+  if (content === undefined) return `drop ${quote(path)}`;
   const encoded = Buffer.from(content, "utf8").toString("base64");
   return `put ${quote(path)} ${mode} ${quote(encoded)}`;
 }
@@ -42,17 +43,20 @@ export interface NodeOrder {
   node: NodeArguments;
   files: readonly NodeFile[];
   artifacts: readonly ArtifactOrder[];
+  /** A snapshot in the object store: a server without data begins with its content. */
+  restoreFrom?: string | undefined;
 }
 
 /**
  * The script that makes a node what it shall be: files, binary, unit, running. What is right already
  * stays as it is; k3s is restarted only for a change, and nobody waits for it here.
  */
-export function renderApply({ node, files, artifacts }: NodeOrder): string {
+export function renderApply({ node, files, artifacts, restoreFrom }: NodeOrder): string {
   return [
     nodeLibrary,
     ...files.map(renderFile),
     ...artifacts.map((each) => renderArtifact(each, node)),
+    ...(restoreFrom === undefined ? [] : [`restore_once ${quote(restoreFrom)}`]),
     `run_unit ${unitOf(node.role)}`,
   ].join("\n");
 }
@@ -64,6 +68,8 @@ export interface NodeProbe {
   /** It was a member of a cluster of ours since its disk was made. */
   joined: boolean;
   active: boolean;
+  /** SHA-256 of the file with its token; `-` where it has none, or is still to start with it. */
+  token: string;
   /** The server in its configuration; empty where it has none. */
   server: string;
 }
@@ -77,8 +83,9 @@ export function renderProbe(role: NodeArguments["role"]): string {
     '[ -z "$(ls -A /var/lib/rancher/k3s/server/db 2>/dev/null)" ] || data=yes',
     "[ ! -e /var/lib/groundwork/k3s/joined ] || joined=yes",
     `case $(systemctl is-active ${unitOf(role)}) in active | activating | reloading) active=yes ;; esac`,
+    `token=-; [ ! -s ${tokenFile} ] || [ -e /var/lib/groundwork/k3s/restart ] || token=$(sha256sum ${tokenFile} | cut -d ' ' -f 1)`,
     `server=$(sed -n 's/^server: *"\\{0,1\\}\\([^"]*\\).*/\\1/p' /etc/rancher/k3s/config.yaml 2>/dev/null | head -n 1)`,
-    `printf '${probeMark}%s %s %s %s\\n' "$data" "$joined" "$active" "$server"`,
+    `printf '${probeMark}%s %s %s %s %s\\n' "$data" "$joined" "$active" "$token" "$server"`,
   ].join("\n");
 }
 
@@ -86,8 +93,9 @@ export function renderProbe(role: NodeArguments["role"]): string {
 export function parseProbe(output: string): NodeProbe | undefined {
   const line = output.split("\n").find((each) => each.startsWith(probeMark));
   if (line === undefined) return undefined;
-  const [data, joined, active, server = ""] = line.slice(probeMark.length).split(" ");
-  return { hasData: data === "yes", joined: joined === "yes", active: active === "yes", server };
+  const [data, joined, active, token, server = ""] = line.slice(probeMark.length).split(" ");
+  const is = (word: string | undefined): boolean => word === "yes";
+  return { hasData: is(data), joined: is(joined), active: is(active), token: token ?? "", server };
 }
 
 /** Reads what `renderApply` printed: whether k3s was started or started anew. */

@@ -11,6 +11,8 @@ export interface ObservedNode {
   labels: Record<string, string>;
   taints: readonly string[];
   cordonedByUs: boolean;
+  /** Of the boot in which its kubelet last spoke. */
+  bootId: string;
 }
 
 /** Marks nodes from which this program keeps pods for the time of an upgrade. */
@@ -32,7 +34,7 @@ const nodeList = z.object({
         })
         .default({ taints: [] }),
       status: z.object({
-        nodeInfo: z.object({ kubeletVersion: z.string() }),
+        nodeInfo: z.object({ kubeletVersion: z.string(), bootID: z.string().default("") }),
         conditions: z
           .array(
             z.object({ type: z.string(), status: z.string(), message: z.string().default("") }),
@@ -63,6 +65,7 @@ export function parseNodes(text: string): ObservedNode[] | undefined {
             ({ key, value, effect }) => `${key}${value === "" ? "" : `=${value}`}:${effect}`,
           ),
           cordonedByUs: metadata.annotations[cordonMark] !== undefined,
+          bootId: status.nodeInfo.bootID,
         };
       })
     : undefined;

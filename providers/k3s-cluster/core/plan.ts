@@ -9,6 +9,10 @@ export type Step =
   | { kind: "found"; servers: readonly string[] }
   | { kind: "join"; role: "server" | "agent"; nodes: readonly string[] }
   | { kind: "remove"; node: string }
+  /** Servers take the next server token; from then on none of them starts with the old one. */
+  | { kind: "rotateToken"; servers: readonly string[] }
+  /** One after the other is started with its new token. */
+  | { kind: "renewTokens"; nodes: readonly string[] }
   | { kind: "snapshot" }
   | { kind: "upgradeServer"; node: string; from: string; to: string }
   /** One batch: these are away at the same time. */
@@ -17,14 +21,21 @@ export type Step =
   | { kind: "uncordon"; nodes: readonly string[] };
 
 /** What is known of the cluster; `nodes` is what its API lists. */
-export type ObservedCluster = { kind: "none" } | { kind: "exists"; nodes: readonly ObservedNode[] };
+export type ObservedCluster =
+  | { kind: "none" }
+  | {
+      kind: "exists";
+      nodes: readonly ObservedNode[];
+      /** Names of nodes that do not run with the tokens that are wished for. */
+      staleTokens: readonly string[];
+    };
 
 /**
  * Plans how a cluster becomes what is wished for.
  *
  * Nodes that go are drained and removed first. Servers are upgraded before agents, one at a time,
- * with a snapshot before the first; new nodes come when the servers have the version that they
- * bring. A plan for a cluster that is as wished has no steps.
+ * with a snapshot before the first, and know new tokens before anybody joins with them; new nodes come
+ * when the servers have the version that they bring. A plan for a cluster that is as wished has no steps.
  *
  * @param ours names of nodes that earlier runs made: no others are ever removed.
  * @throws GroundworkError `k3s-downgrade` or `k3s-skips-minor`.
@@ -56,6 +67,14 @@ export function planCluster(
   refuse(wish, observed.nodes);
   const servers = outdated("server");
   const agents = outdated("agent").map(({ name }) => name);
+  /** An upgrade renews them by the way. */
+  const renew = (role: "server" | "agent"): Step[] => {
+    const upgraded = outdated(role).map(({ name }) => name);
+    const nodes = stale(role).filter((name) => !upgraded.includes(name));
+    return nodes.length > 0 ? [{ kind: "renewTokens", nodes }] : [];
+  };
+  const stale = (role: "server" | "agent"): string[] =>
+    names(role).filter((name) => present(name) && observed.staleTokens.includes(name));
   const cordoned = observed.nodes.filter(
     ({ name, cordonedByUs, version }) =>
       cordonedByUs && version === wish.version && wished.has(name),
@@ -64,11 +83,16 @@ export function planCluster(
     ...observed.nodes
       .filter(({ name }) => ours.includes(name) && !wished.has(name))
       .map(({ name }): Step => ({ kind: "remove", node: name })),
+    // Before the snapshot, which is restored by the token that it was made with.
+    ...(stale("server").length > 0
+      ? [{ kind: "rotateToken", servers: stale("server") } as const]
+      : []),
     ...(servers.length > 0 ? [{ kind: "snapshot" } as const] : []),
     ...servers.map(({ name, version }): Step => ({
       ...{ kind: "upgradeServer", node: name },
       ...{ from: version, to: wish.version },
     })),
+    ...renew("server"),
     ...joins(
       "server",
       names("server").filter((name) => !present(name)),
@@ -82,6 +106,7 @@ export function planCluster(
       nodes,
       to: wish.version,
     })),
+    ...renew("agent"),
     ...(cordoned.length > 0
       ? [{ kind: "uncordon", nodes: cordoned.map(({ name }) => name) } as const]
       : []),
@@ -131,6 +156,10 @@ export function renderStep(step: Step): string {
       return `join ${step.role}s ${step.nodes.join(", ")}`;
     case "remove":
       return `drain ${step.node} and delete its Node`;
+    case "rotateToken":
+      return `have servers ${step.servers.join(", ")} take a new server token`;
+    case "renewTokens":
+      return `restart ${step.nodes.join(", ")} with new tokens, one after the other`;
     case "snapshot":
       return "save the datastore";
     case "upgradeServer":
@@ -152,6 +181,8 @@ export interface ServerSighting {
 export type Beginning =
   | { kind: "exists"; servers: string[] }
   | { kind: "found"; server: string }
+  /** Founded as well, but with the content of a snapshot. */
+  | { kind: "restore"; server: string }
   | { kind: "refused"; reason: GroundworkError };
 
 /**
@@ -159,22 +190,25 @@ export type Beginning =
  * the first of a list. One that had been founded and is nowhere to be seen is not founded again.
  *
  * @param wasFounded an earlier run saw the cluster.
+ * @param restores a snapshot is named, from which it begins where it has no data.
  */
 export function planBeginning(
   servers: readonly ServerSighting[],
   wasFounded: boolean,
   cluster: string,
+  restores = false,
 ): Beginning {
   const withData = servers.filter(({ hasData }) => hasData).map(({ name }) => name);
   if (withData.length > 0) return { kind: "exists", servers: withData };
   const [first] = servers;
+  if (restores && first !== undefined) return { kind: "restore", server: first.name };
   if (wasFounded || first === undefined)
     return {
       kind: "refused",
       reason: new GroundworkError({
         code: "k3s-data-lost",
         message: `Refused to found cluster "${cluster}" a second time: it existed, and none of its servers (${servers.map(({ name }) => name).join(", ")}) has its data any more.`,
-        next: "Restore a snapshot (docs/k3s.md), or begin anew by destroying the cluster's nodes and running `make up`.",
+        next: "Name a snapshot in snapshots.restoreFrom (docs/k3s.md, Restore etcd), or begin anew by destroying the cluster's nodes and running `make up`.",
       }),
     };
   return { kind: "found", server: first.name };

@@ -1,6 +1,6 @@
 import type { Guest } from "../../host/effects/host.ts";
 import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
-import type { Membership } from "../core/node-files.ts";
+import { type Membership, unitOf } from "../core/node-files.ts";
 import type { NodeProbe } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { awaitApi } from "./api.ts";
@@ -43,6 +43,19 @@ export async function membershipOf(
   if (known && server !== serverUrl(node)) return { kind: "joins", server };
   if (node.name === through.name || (node.role === "server" && hasData)) return { kind: "founds" };
   return { kind: "joins", server: serverUrl(through) };
+}
+
+/**
+ * Waits until a node's k3s has started anew. The API goes on calling it Ready meanwhile, and another
+ * server must not be restarted before this one is back in etcd.
+ */
+export async function awaitRestarted(rollout: Rollout, node: NodeArguments): Promise<void> {
+  const unit = unitOf(node.role);
+  await guestOf(rollout, node.name).run(`until systemctl start ${unit}; do sleep 1; done`, {
+    purpose: `wait for ${unit} to have started`,
+    timeoutSeconds: Math.ceil(rollout.deadline.left()),
+  });
+  await awaitNodes(rollout, [node]);
 }
 
 /** Waits until these nodes are as wished. */

@@ -28,7 +28,7 @@ export function startDeadline(seconds: number): Deadline {
 /** Opens nodes by their names, once `ssh` knows them. */
 export async function openNodes(
   args: Pick<ClusterArguments, "stack" | "privateKey">,
-  nodes: readonly NodeArguments[],
+  nodes: readonly Omit<NodeArguments, "hasRoute" | "machine" | "config" | "labels" | "taints">[],
 ): Promise<Map<string, Guest>> {
   const guests = new Map<string, Guest>();
   for (const node of nodes) {

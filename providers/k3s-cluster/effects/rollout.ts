@@ -6,13 +6,21 @@ import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { listArtifacts } from "../core/artifacts.ts";
 import { renderKubeconfig } from "../core/kubeconfig.ts";
 import { listNodeFiles } from "../core/node-files.ts";
-import { parseApplied, renderApply, sayMark } from "../core/node-script.ts";
+import { type NodeProbe, parseApplied, renderApply, sayMark } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
-import { awaitNodes, guestOf, membershipOf, required, type Rollout } from "./at-work.ts";
+import {
+  awaitNodes,
+  awaitRestarted,
+  guestOf,
+  membershipOf,
+  required,
+  type Rollout,
+} from "./at-work.ts";
+import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
 import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
-import { presignArtifacts } from "./presign.ts";
+import { presignArtifacts, snapshotSettings } from "./object-store.ts";
 import { runStep } from "./steps.ts";
 
 /** What a run knows of an earlier one. */
@@ -57,6 +65,7 @@ async function roll(
   };
   const presigned = await presignArtifacts(args);
   const artifacts = listArtifacts(args, presigned);
+  const snapshots = snapshotSettings(args);
   const probes = new Map(
     args.nodes.map(({ name, role }) => [
       name,
@@ -73,14 +82,24 @@ async function roll(
     servers.map(async ({ name }) => ({ name, ...(await required(probes, name)) })),
   );
   time("servers entered");
-  const beginning = planBeginning(sightings, before.wasFounded, args.cluster);
+  const beginning = planBeginning(
+    sightings,
+    before.wasFounded,
+    args.cluster,
+    args.restoreFrom !== undefined,
+  );
   if (beginning.kind === "refused") throw beginning.reason;
   const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
+  const restored = beginning.kind === "restore" ? beginning.server : undefined;
+  const { restoreFrom } = args;
   const apply: Rollout["apply"] = async (node, membership) => {
-    const secrets = [args.token, args.agentToken, ...Object.values(presigned)];
-    const files = listNodeFiles(args, node, membership);
+    const secrets = [
+      ...[args.token, args.agentToken, ...Object.values(presigned)],
+      ...(snapshots?.secrets ?? []),
+    ];
+    const files = listNodeFiles(args, node, membership, snapshots?.content);
     const output = await guestOf({ guests }, node.name).run(
-      renderApply({ node, files, artifacts }),
+      renderApply({ node, files, artifacts, ...(restored === node.name && { restoreFrom }) }),
       {
         purpose: `make node "${node.name}" what it shall be`,
         timeoutSeconds: args.timeoutSeconds,
@@ -97,15 +116,18 @@ async function roll(
   const base = { args, deadline, guests, probes, report, apply };
 
   const found = beginning.kind === "found";
-  const through = found
-    ? of(candidates)[0]
-    : await findAnswering({ guests, deadline, report }, of(candidates));
+  const through =
+    found || restored !== undefined
+      ? of(candidates)[0]
+      : await findAnswering({ guests, deadline, report }, of(candidates));
   if (through === undefined) throw new Error("a cluster has a server");
   const rollout: Rollout = { ...base, through };
+  if (restored !== undefined) probes.set(restored, Promise.resolve(await restore(rollout)));
   const seen = found ? [] : await readStale(rollout);
+  const staleTokens = await listStaleTokens(rollout, seen);
   const steps = planCluster(
     args,
-    found ? { kind: "none" } : { kind: "exists", nodes: seen },
+    found ? { kind: "none" } : { kind: "exists", nodes: seen, staleTokens },
     before.ours,
   );
   const renewed = (): Rollout["deadline"] => startDeadline(args.timeoutSeconds);
@@ -135,6 +157,20 @@ async function roll(
     done: steps.map(renderStep),
     kubeconfig: renderKubeconfig(kubeconfig, args.cluster, args.apiAddress),
   };
+}
+
+/** Has a new server begin with a snapshot; what the one before it was known by is forgotten. */
+async function restore(rollout: Rollout): Promise<NodeProbe> {
+  const { args, through, deadline, report } = rollout;
+  report(`${through.name} begins with snapshot ${args.restoreFrom ?? ""}`);
+  await rollout.apply(through, { kind: "founds" });
+  const guest = guestOf(rollout, through.name);
+  await awaitAnswer({ guest, deadline });
+  const password = `${through.name}.node-password.k3s`;
+  await runKubectl(guest, `forget the password of the ${through.name} before`, [
+    ["--namespace", "kube-system", "delete", "secret", password, "--ignore-not-found"],
+  ]);
+  return awaitProbe(guest, "server", deadline);
 }
 
 /** A server that has the cluster's data and answers; those that stand still are started. */
@@ -178,6 +214,20 @@ async function readStale(rollout: Rollout): Promise<readonly ObservedNode[]> {
   return nodes.filter(({ name }) => !stale.includes(name));
 }
 
+/** Nodes that do not run with the tokens they shall have, by what is on them. */
+async function listStaleTokens(
+  { args, probes }: Rollout,
+  seen: readonly ObservedNode[],
+): Promise<string[]> {
+  const stale: string[] = [];
+  for (const { name, role } of args.nodes)
+    if (seen.some((node) => node.name === name)) {
+      const { token } = await required(probes, name);
+      if (token !== tokenDigest(args, role)) stale.push(name);
+    }
+  return stale;
+}
+
 /** Renews what changed on nodes that were there before, servers one by one. */
 async function configure(rollout: Rollout, seen: readonly ObservedNode[]): Promise<void> {
   const { args } = rollout;
@@ -186,7 +236,7 @@ async function configure(rollout: Rollout, seen: readonly ObservedNode[]): Promi
     const became = await rollout.apply(node, await membershipOf(rollout, node));
     if (became !== "same") {
       rollout.report(`${node.name}: k3s was ${became} with what changed`);
-      await awaitNodes(rollout, [node]);
+      await awaitRestarted(rollout, node);
     }
   }
 }

@@ -1,8 +1,9 @@
-import { renderSnapshot } from "../core/api-script.ts";
 import type { NodeArguments } from "../core/arguments.ts";
 import { cordonMark } from "../core/observed.ts";
 import type { Step } from "../core/plan.ts";
+import { renderSnapshot } from "../core/snapshots.ts";
 import { awaitAnswer, runKubectl } from "./api.ts";
+import { rotateToken, renewTokens } from "./tokens.ts";
 import { awaitNodes, guestOf, membershipOf, required, type Rollout, serverUrl } from "./at-work.ts";
 
 /** Carries out one step. What a run that broke off had done of it already is left as it is. */
@@ -15,6 +16,13 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
       return join(rollout, step);
     case "remove":
       return remove(rollout, step.node);
+    case "rotateToken":
+      return rotateToken(rollout, step.servers);
+    case "renewTokens":
+      return renewTokens(
+        rollout,
+        step.nodes.map((name) => nodeOf(rollout, name)),
+      );
     case "snapshot":
       return snapshot(rollout);
     case "upgradeServer":

@@ -48,7 +48,9 @@ describe("groundwork:clusters", () => {
       [cluster.cni, cluster.clusterCidr, cluster.serviceCidr],
       ["vxlan", "10.42.0.0/16", "10.43.0.0/16"],
     );
-    assert.deepEqual(cluster.upgrade, { maxUnavailable: 1, drainTimeoutSeconds: 300 });
+    assert.deepEqual(cluster.upgrade, {
+      ...{ maxUnavailable: 1, drainTimeoutSeconds: 300, nodeByNode: true },
+    });
   });
 
   const sha256 = "a".repeat(64);
@@ -73,6 +75,23 @@ describe("groundwork:clusters", () => {
       { binary: { from: "objectStore", sha256 } },
       /the hypervisor's own loopback/,
     ],
+    ...[
+      {
+        problem: /snapshots\.store: none, since k3s saves etcd only/,
+        datastore: "sqlite",
+        store: {},
+      },
+      { problem: /store\.endpoint: an object store that the servers can reach/, store: {} },
+      {
+        problem: /store\.secretKey: secretKey, since accessKey is given/,
+        store: { accessKey: "me!" },
+      },
+      { problem: /snapshots\.restoreFrom: a store beside it/, restoreFrom: "daily-1" },
+    ].map(({ problem, datastore = "etcd", ...snapshots }): [string, object, RegExp] => [
+      `copies of snapshots that cannot be: ${problem.source}`,
+      { datastore, snapshots },
+      problem,
+    ]),
     [
       "pods in the nodes' subnet",
       { clusterCidr: "192.168.0.0/16" },

@@ -5,6 +5,7 @@ import {
   parseClusterKubeconfig,
   removeFromKubeconfig,
   withServer,
+  withToken,
 } from "../../../scripts/lib/kubeconfig-plan.ts";
 
 const ours = parseClusterKubeconfig(`
@@ -15,6 +16,21 @@ users: [{ name: kube, user: { client-key-data: S0VZ } }]
 contexts: [{ name: kube, context: { cluster: kube, user: kube } }]
 current-context: kube
 `);
+
+describe("withToken", () => {
+  it("leaves nothing of the administrator in it, and stands beside theirs", () => {
+    const scoped = withToken(ours, { name: "kube.view.web", token: "T", namespace: "web" });
+    assert.doesNotMatch(JSON.stringify(scoped), /client-key-data/);
+    assert.deepEqual(scoped.users, [{ name: "kube.view.web", user: { token: "T" } }]);
+    const merged = parse(
+      mergeKubeconfig(mergeKubeconfig("", "f", ours, "lab"), "f", scoped, "lab"),
+    ) as Kubeconfig;
+    assert.deepEqual(
+      merged.contexts.map(({ name }) => name),
+      ["kube", "kube.view.web"],
+    );
+  });
+});
 
 const theirs = `# mine
 apiVersion: v1

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -117,7 +118,11 @@ func (t Tokens) Rotate(ctx context.Context, old, fresh string) error {
 	if err != nil {
 		return err
 	}
-	return supervisor.Put(ctx, "/v1-k3s/token", []byte(fresh))
+	body, err := json.Marshal(TokenRequest{NewToken: fresh})
+	if err != nil {
+		return err
+	}
+	return supervisor.Put(ctx, "/v1-k3s/token", body)
 }
 
 // RotateCertificates sets this machine's certificates aside, so that the next start issues new ones. k3s must be stopped.

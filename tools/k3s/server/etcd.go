@@ -59,7 +59,15 @@ func (s *server) startEtcd(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	return s.checkToken(ctx)
+	if err := s.checkToken(ctx); err != nil {
+		return err
+	}
+	client, err := s.etcdClient("127.0.0.1")
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	return s.saveBootstrap(ctx, client, s.secret())
 }
 
 func (s *server) etcdFolder(parts ...string) string {

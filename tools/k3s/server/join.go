@@ -41,13 +41,22 @@ func (s *server) agentSecret() string {
 	return s.agentToken.Secret
 }
 
+// TokenRequest is what `k3s token rotate` sends.
+type TokenRequest struct {
+	NewToken string `json:"newToken"`
+}
+
 // rotateToken makes another secret the cluster's. The other servers take it at their next start, with the new one configured.
 func (s *server) rotateToken(r *http.Request) (any, error) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<12))
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := token.Parse(string(body))
+	var wanted TokenRequest
+	if err := json.Unmarshal(body, &wanted); err != nil {
+		return nil, refusal{http.StatusBadRequest, err.Error()}
+	}
+	fresh, err := token.Parse(wanted.NewToken)
 	if err != nil {
 		return nil, refusal{http.StatusBadRequest, err.Error()}
 	}
@@ -57,6 +66,9 @@ func (s *server) rotateToken(r *http.Request) (any, error) {
 	}
 	defer client.Close()
 	if _, err := client.Put(r.Context(), tokenKey, token.Hash([]byte(fresh.Secret))); err != nil {
+		return nil, err
+	}
+	if err := s.saveBootstrap(r.Context(), client, fresh.Secret); err != nil {
 		return nil, err
 	}
 	s.tokens.Lock()

@@ -47,6 +47,9 @@ func Run(ctx context.Context, settings config.Settings) error {
 	if settings.Flag("cluster-reset") {
 		return s.resetCluster(ctx)
 	}
+	if err := os.Remove(s.resetFlag()); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err := s.startEtcd(ctx); err != nil {
 		return err
 	}

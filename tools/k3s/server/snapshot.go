@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sort"
 	"strconv"
 	"time"
@@ -69,11 +70,35 @@ func (s Snapshots) Save(ctx context.Context, base string) (Snapshot, error) {
 	if err != nil {
 		return Snapshot{}, err
 	}
-	return Snapshot{name, "file://" + file, saved.Size(), now}, nil
+	store, err := s.objectStore(ctx)
+	if err == nil && store != nil {
+		err = store.upload(ctx, file)
+	}
+	return Snapshot{name, "file://" + file, saved.Size(), now}, err
 }
 
-// List is ordered by age, the newest last.
-func (s Snapshots) List() ([]Snapshot, error) {
+// List is ordered by age, the newest last; what is in the object store as well comes twice.
+func (s Snapshots) List(ctx context.Context) ([]Snapshot, error) {
+	found, err := s.local()
+	if err != nil {
+		return nil, err
+	}
+	store, err := s.objectStore(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if store != nil {
+		copies, err := store.list(ctx)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, copies...)
+	}
+	sort.SliceStable(found, func(i, j int) bool { return found[i].Created.Before(found[j].Created) })
+	return found, nil
+}
+
+func (s Snapshots) local() ([]Snapshot, error) {
 	entries, err := os.ReadDir(s.folder())
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
@@ -86,35 +111,46 @@ func (s Snapshots) List() ([]Snapshot, error) {
 		}
 		found = append(found, Snapshot{entry.Name(), "file://" + filepath.Join(s.folder(), entry.Name()), information.Size(), information.ModTime()})
 	}
-	sort.Slice(found, func(i, j int) bool { return found[i].Created.Before(found[j].Created) })
 	return found, err
 }
 
-func (s Snapshots) Delete(name string) error {
+// Delete removes a snapshot wherever it is.
+func (s Snapshots) Delete(ctx context.Context, name string) error {
 	if !plainName.MatchString(name) {
 		return fmt.Errorf("no snapshot %q", name)
 	}
-	return os.Remove(filepath.Join(s.folder(), name))
+	store, err := s.objectStore(ctx)
+	if err != nil {
+		return err
+	}
+	err = os.Remove(filepath.Join(s.folder(), name))
+	if store == nil {
+		return err
+	}
+	if errors.Is(err, os.ErrNotExist) {
+		err = nil
+	}
+	return errors.Join(err, store.delete(ctx, name))
 }
 
-// Prune keeps the newest snapshots of a base name.
-func (s Snapshots) Prune(base string, keep int) ([]string, error) {
-	all, err := s.List()
+// Prune keeps this server's newest snapshots of a base name, in each place.
+func (s Snapshots) Prune(ctx context.Context, base string, keep int) ([]string, error) {
+	all, err := s.List(ctx)
 	if err != nil {
 		return nil, err
 	}
 	own := regexp.MustCompile("^" + regexp.QuoteMeta(base+"-"+s.server.node.Name+"-") + `\d+$`)
-	var matching, removed []string
+	var names, removed []string
 	for _, each := range all {
-		if own.MatchString(each.Name) {
-			matching = append(matching, each.Name)
+		if own.MatchString(each.Name) && !slices.Contains(names, each.Name) {
+			names = append(names, each.Name)
 		}
 	}
-	for len(matching) > keep {
-		if err := s.Delete(matching[0]); err != nil {
+	for len(names) > keep {
+		if err := s.Delete(ctx, names[0]); err != nil {
 			return removed, err
 		}
-		removed, matching = append(removed, matching[0]), matching[1:]
+		removed, names = append(removed, names[0]), names[1:]
 	}
 	return removed, nil
 }
@@ -145,7 +181,7 @@ func (s *server) scheduleSnapshots(ctx context.Context) {
 			saved, err := Snapshots{s}.Save(ctx, base)
 			if err == nil {
 				log.Printf("saved snapshot %s", saved.Name)
-				_, err = Snapshots{s}.Prune(base, keep)
+				_, err = Snapshots{s}.Prune(ctx, base, keep)
 			}
 			if err != nil {
 				log.Printf("snapshot failed: %v", err)
@@ -156,12 +192,20 @@ func (s *server) scheduleSnapshots(ctx context.Context) {
 
 // resetCluster makes this server the only member, with the data of a snapshot where one is given, and ends.
 func (s *server) resetCluster(ctx context.Context) error {
+	if _, err := os.Stat(s.resetFlag()); err == nil {
+		return errors.New("Managed etcd cluster membership was previously reset, please remove the cluster-reset flag and start k3s normally. If you need to perform another cluster reset, you must first manually delete the file at " + s.resetFlag())
+	}
 	name, err := s.memberName()
 	if err != nil {
 		return err
 	}
 	configuration := s.etcdConfig(name)
 	source := s.settings.Text("cluster-reset-restore-path", s.etcdFolder("member", "snap", "db"))
+	if s.settings.Has("cluster-reset-restore-path") {
+		if source, err = s.fetchSnapshot(ctx, source); err != nil {
+			return err
+		}
+	}
 	old := fmt.Sprintf("%s-old-%d", s.etcdFolder(), time.Now().Unix())
 	fresh := s.etcdFolder() + "-new"
 	if err := os.RemoveAll(fresh); err != nil {
@@ -185,6 +229,26 @@ func (s *server) resetCluster(ctx context.Context) error {
 	if err := errors.Join(os.Rename(s.etcdFolder(), old), os.Rename(fresh, s.etcdFolder())); err != nil {
 		return err
 	}
+	if s.settings.Has("cluster-reset-restore-path") {
+		if err := s.loadBootstrap(ctx, configuration); err != nil {
+			return err
+		}
+	}
+	if err := os.WriteFile(s.resetFlag(), nil, 0o600); err != nil {
+		return err
+	}
 	log.Printf("Managed etcd cluster membership has been reset, restart without --cluster-reset flag now. The data before is in %s", old)
 	return ctx.Err()
+}
+
+// resetFlag keeps one from resetting twice by accident; a start without the flag removes it.
+func (s *server) resetFlag() string { return s.node.Server("db", "reset-flag") }
+
+// fetchSnapshot takes a snapshot from the object store, where one is configured: it is then given by its name.
+func (s *server) fetchSnapshot(ctx context.Context, name string) (string, error) {
+	store, err := Snapshots{s}.objectStore(ctx)
+	if err != nil || store == nil {
+		return name, err
+	}
+	return store.download(ctx, name, Snapshots{s}.folder())
 }

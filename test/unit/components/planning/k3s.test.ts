@@ -6,6 +6,7 @@ import {
   type K3sWish,
   planArtifact,
   planK3sConfig,
+  planSnapshotStore,
   renderAuditPolicy,
 } from "../../../../components/planning/k3s.ts";
 import { renderConfig } from "../../../../providers/k3s-cluster/core/node-files.ts";
@@ -111,6 +112,23 @@ describe("planArtifact", () => {
     assert.deepEqual(planArtifact({ from: "image", sha256 }, store, file), {
       ...{ from: "image", path: "/usr/local/bin/k3s", sha256 },
     });
+  });
+});
+
+describe("planSnapshotStore", () => {
+  const own = { endpoint: "http://store:9000", region: "us-east-1", bucket: "images" };
+  const place = { stack: "lab", cluster: "kube" };
+
+  it("is the stack's own store, with a folder for this cluster of this stack", () => {
+    assert.deepEqual(planSnapshotStore({}, own, place), { ...own, folder: "etcd/lab/kube" });
+  });
+
+  it("is another one, with its own credentials, where that is wished", () => {
+    const wish = {
+      ...{ endpoint: "https://s3.example.org", region: "eu-1", bucket: "b", folder: "f" },
+      ...{ accessKey: "who", secretKey: "key" },
+    };
+    assert.deepEqual(planSnapshotStore(wish, own, place), wish);
   });
 });
 

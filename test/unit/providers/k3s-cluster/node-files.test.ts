@@ -12,12 +12,17 @@ import {
   renderConfig,
   renderUnit,
 } from "../../../../providers/k3s-cluster/core/node-files.ts";
+import { renderSnapshotStore } from "../../../../providers/k3s-cluster/core/snapshots.ts";
 import {
   parseProbe,
   renderApply,
   renderProbe,
 } from "../../../../providers/k3s-cluster/core/node-script.ts";
 import { renderNetworkWait } from "../../../../providers/k3s-cluster/core/network-wait.ts";
+import {
+  renderRotateToken,
+  renderTokenFiles,
+} from "../../../../providers/k3s-cluster/core/tokens.ts";
 import { assertGolden } from "../../../support/golden.ts";
 
 const sha256 = "a".repeat(64);
@@ -45,9 +50,19 @@ describe("listNodeFiles", () => {
     const of = (node: NodeArguments) => listNodeFiles(args, node, { kind: "founds" });
     for (const node of [server, agent])
       for (const { mode, content, path } of of(node))
-        if (content.includes("-secret")) assert.equal(mode, "0600", path);
+        if (content?.includes("-secret") === true) assert.equal(mode, "0600", path);
     assert.match(JSON.stringify(of(server)), /server-secret.*agent-secret/);
     assert.doesNotMatch(JSON.stringify(of(agent)), /server-secret/);
+  });
+
+  it("tells servers alone where snapshots go, and takes the file away where they go nowhere", () => {
+    const of = (node: NodeArguments, store?: string): unknown[] =>
+      listNodeFiles(args, node, { kind: "founds" }, store)
+        .filter(({ path }) => path.includes("config.yaml.d"))
+        .map(({ mode, content }) => [mode, content]);
+    assert.deepEqual(of(server, "etcd-s3: true"), [["0600", "etcd-s3: true"]]);
+    assert.deepEqual(of(server), [["0600", undefined]]);
+    assert.deepEqual(of(agent, "etcd-s3: true"), []);
   });
 
   it("keeps tokens out of config.yaml", () => {
@@ -72,6 +87,26 @@ describe("renderConfig", () => {
   });
 });
 
+describe("renderSnapshotStore", () => {
+  const store = { region: "eu-1", bucket: "backups", folder: "etcd/lab/kube" };
+  const read = (endpoint: string): Record<string, unknown> =>
+    parse(
+      renderSnapshotStore({ ...store, endpoint }, { accessKey: "who", secretKey: 'a"b' }),
+    ) as Record<string, unknown>;
+
+  it("gives k3s host and port, and says that there is no TLS where there is none", () => {
+    assert.deepEqual(read("http://[fd00::1]:9000"), {
+      ...{ "etcd-s3": true, "etcd-s3-endpoint": "[fd00::1]:9000", "etcd-s3-insecure": true },
+      ...{ "etcd-s3-region": "eu-1", "etcd-s3-bucket": "backups" },
+      ...{ "etcd-s3-folder": "etcd/lab/kube", "etcd-s3-access-key": "who" },
+      "etcd-s3-secret-key": 'a"b',
+    });
+    const secure = read("https://s3.example.org");
+    assert.equal(secure["etcd-s3-endpoint"], "s3.example.org");
+    assert.equal(secure["etcd-s3-insecure"], undefined);
+  });
+});
+
 describe("renderUnit", () => {
   it("is what it was", () => assertGolden("k3s.service", renderUnit(server)));
 });
@@ -92,6 +127,8 @@ describe("scripts for nodes", () => {
       syntax(renderApply({ node: server, files, artifacts }));
     }
     syntax(renderProbe("agent"));
+    syntax(renderRotateToken("new"));
+    syntax(renderTokenFiles(args, "server"));
     execFileSync("sh", ["-n"], { input: renderNetworkWait() });
   });
 
@@ -109,8 +146,8 @@ describe("scripts for nodes", () => {
   });
 
   it("read back what the probe prints", () => {
-    assert.deepEqual(parseProbe("motd\ngroundwork-probe yes no yes https://a:6443\n"), {
-      ...{ hasData: true, joined: false, active: true, server: "https://a:6443" },
+    assert.deepEqual(parseProbe("motd\ngroundwork-probe yes no yes - https://a:6443\n"), {
+      ...{ hasData: true, joined: false, active: true, token: "-", server: "https://a:6443" },
     });
     assert.equal(parseProbe("sudo: unknown user"), undefined);
   });

@@ -1,11 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  parseApiLine,
-  renderKubectl,
-  renderSnapshot,
-} from "../../../../providers/k3s-cluster/core/api-script.ts";
+import { parseApiLine, renderKubectl } from "../../../../providers/k3s-cluster/core/api-script.ts";
 import { listMissing, parseNodes } from "../../../../providers/k3s-cluster/core/observed.ts";
+import { renderSnapshot } from "../../../../providers/k3s-cluster/core/snapshots.ts";
 import { compareVersions, parseVersion } from "../../../../providers/k3s-cluster/core/version.ts";
 
 const item = (name: string, ready: string): object => ({
@@ -17,7 +14,7 @@ const item = (name: string, ready: string): object => ({
     ],
   },
   status: {
-    nodeInfo: { kubeletVersion: "v1.34.3+k3s1" },
+    nodeInfo: { kubeletVersion: "v1.34.3+k3s1", bootID: "boot" },
     conditions: [{ type: "Ready", status: ready, message: "the CNI is not there" }],
   },
 });
@@ -31,6 +28,7 @@ describe("parseNodes", () => {
         labels: { tier: "web" },
         taints: ["dedicated=web:NoSchedule", "gone:NoExecute"],
         cordonedByUs: true,
+        bootId: "boot",
       },
     ]);
   });

@@ -20,6 +20,7 @@ function node(name: string, changes: Partial<ObservedNode> = {}): ObservedNode {
     labels: {},
     taints: [],
     cordonedByUs: false,
+    bootId: "",
     ...changes,
   };
 }
@@ -39,7 +40,9 @@ function wish(
   };
 }
 
-const exists = (...nodes: ObservedNode[]): ObservedCluster => ({ kind: "exists", nodes });
+const exists = (...nodes: ObservedNode[]): ObservedCluster => ({
+  ...{ kind: "exists", nodes, staleTokens: [] },
+});
 const steps = (...args: Parameters<typeof planCluster>): string[] =>
   planCluster(...args).map(renderStep);
 
@@ -83,6 +86,35 @@ describe("planCluster", () => {
         `drain agents w3 and upgrade them to ${version}`,
       ],
     );
+  });
+
+  it("has servers take new tokens before agents, and before anybody joins with them", () => {
+    const cluster = { ...exists(node("a"), node("b"), node("c"), node("w")) };
+    const stale = { ...cluster, staleTokens: ["a", "b", "c", "w"] } as ObservedCluster;
+    assert.deepEqual(steps(wish(["a", "b", "c"], ["w", "new"]), stale, []), [
+      "have servers a, b, c take a new server token",
+      "restart a, b, c with new tokens, one after the other",
+      "join agents new",
+      "restart w with new tokens, one after the other",
+    ]);
+  });
+
+  it("goes on with a rotation that broke off at the nodes that have not got there", () => {
+    const rotated = { ...exists(node("a"), node("w")), staleTokens: ["w"] } as ObservedCluster;
+    assert.deepEqual(steps(wish(["a"], ["w"]), rotated, []), [
+      "restart w with new tokens, one after the other",
+    ]);
+  });
+
+  it("renews tokens by an upgrade where there is one, and saves what the new token opens", () => {
+    const old = { version: "v1.34.2+k3s1" };
+    const seen = { ...exists(node("a", old), node("w")), staleTokens: ["a", "w"] };
+    assert.deepEqual(steps(wish(["a"], ["w"]), seen as ObservedCluster, []), [
+      "have servers a take a new server token",
+      "save the datastore",
+      `upgrade server a from v1.34.2+k3s1 to ${version}`,
+      "restart w with new tokens, one after the other",
+    ]);
   });
 
   it("goes on with an upgrade that broke off, and lets pods back where it had kept them away", () => {
@@ -159,6 +191,13 @@ describe("planBeginning", () => {
         kind: "exists",
         servers: ["b"],
       });
+  });
+
+  it("begins with a snapshot that is named, but only where no server has data", () => {
+    const begin = (hasData: boolean): unknown =>
+      planBeginning([seen("a", false), seen("b", hasData)], true, "kube", true);
+    assert.deepEqual(begin(false), { kind: "restore", server: "a" });
+    assert.deepEqual(begin(true), { kind: "exists", servers: ["b"] });
   });
 
   it("refuses to found one a second time when all data are gone", () => {

@@ -1,4 +1,5 @@
 import { openObjectStore, readCredentials } from "../../image-volume/effects/object-store.ts";
+import { renderSnapshotStore } from "../core/snapshots.ts";
 import type { Artifact, ClusterArguments } from "../core/arguments.ts";
 
 /** URLs, good for an hour, of what nodes fetch from the stack's object store. Secrets. */
@@ -15,4 +16,20 @@ export async function presignArtifacts({
       urls[name] = await store.presign({ endpoint, region, bucket, key });
     }
   return urls;
+}
+
+/** What servers are told of the place for their snapshots, and what of it nobody may see. */
+export function snapshotSettings({
+  snapshotStore: store,
+}: Pick<ClusterArguments, "snapshotStore">): { content: string; secrets: string[] } | undefined {
+  if (store === undefined) return undefined;
+  const { accessKey, secretKey } = store;
+  const credentials =
+    accessKey !== undefined && secretKey !== undefined
+      ? { accessKey, secretKey }
+      : readCredentials(process.env);
+  return {
+    content: renderSnapshotStore(store, credentials),
+    secrets: [credentials.secretKey],
+  };
 }

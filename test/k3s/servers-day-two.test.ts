@@ -1,0 +1,215 @@
+import { execa } from "execa";
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { GroundworkError } from "../../providers/errors.ts";
+import { grantAccess } from "../../providers/k3s-cluster/effects/access.ts";
+import {
+  readSnapshots,
+  restoreCluster,
+  saveSnapshot,
+} from "../../providers/k3s-cluster/effects/restore.ts";
+import { pins } from "../../scripts/lib/tools-pins.ts";
+import { minioProgram } from "../support/minio.ts";
+import { requireNeeds } from "../support/needs.ts";
+import { endTree, makeScratch, type Scratch, tied, waitUntilReady } from "../support/scratch.ts";
+import { SystemCluster, type Wish } from "../support/system-cluster.ts";
+
+const servers = ["k3-d1", "k3-d2", "k3-d3"];
+const agent = "k3-dw";
+const keys = { accessKey: "snapshots", secretKey: "key-of-the-store" };
+const endpoint = "http://10.99.7.1:9000";
+const bucket = "backups";
+
+describe("day two of three servers and an agent", function () {
+  this.timeout(6 * 60_000);
+  this.bail(true);
+  let cluster: SystemCluster;
+  let scratch: Scratch;
+  const undo: (() => void)[] = [];
+  const secrets = (word: string) => ({ token: `${word}-server`, agentToken: `${word}-agent` });
+  const wish: Wish = {
+    ...{ version: pins.k3s, nodes: [...servers, agent] },
+    changes: {
+      ...secrets("first"),
+      snapshotStore: { endpoint, region: "us-east-1", bucket, folder: "etcd/test/kube", ...keys },
+    },
+  };
+  const rotated: Wish = { ...wish, changes: { ...wish.changes, ...secrets("second") } };
+
+  /** An object store that machines reach. */
+  async function startStore(): Promise<void> {
+    const inside = ["nsenter", `--net=${cluster.network}`];
+    const address = new URL(endpoint).host;
+    const program = [minioProgram(), "server", scratch.folder, "--address", address];
+    const [file, args] = tied(inside[0] ?? "", [...inside.slice(1), ...program]);
+    const { accessKey, secretKey } = keys;
+    const store = spawn(file, args, {
+      stdio: "ignore",
+      env: { ...process.env, MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey },
+    });
+    undo.push(() => endTree(store.pid));
+    const make = ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "-X", "PUT"];
+    const user = ["--user", `${accessKey}:${secretKey}`];
+    const bucketMade = async (): Promise<boolean> => {
+      await execa("nsenter", [...inside.slice(1), ...make, ...user, `${endpoint}/${bucket}`]);
+      return true;
+    };
+    await waitUntilReady("MinIO", bucketMade, () => "");
+  }
+
+  before(async function () {
+    requireNeeds(this, ["root", "netns", "mountns", "sshd", "netcat", "k3s", "minio", "curl"]);
+    scratch = makeScratch("day-two");
+    cluster = new SystemCluster({
+      ...Object.fromEntries(servers.map((name) => [name, "server" as const])),
+      [agent]: "agent",
+    });
+    undo.push(
+      () => scratch.remove(),
+      () => cluster.remove(),
+    );
+    await cluster.ready();
+    await startStore();
+    for (const machine of cluster.machines.values()) machine.boot();
+  });
+  after(() => {
+    for (const each of undo.reverse()) each();
+  });
+
+  const up = async (wanted: Wish): Promise<void> => {
+    const { members, timings } = await cluster.up(wanted);
+    process.stderr.write(`      ${JSON.stringify(timings)}\n`);
+    assert.deepEqual(
+      members.map(({ name, ready }) => [name, ready]).sort(),
+      wanted.nodes.map((name) => [name, true]).sort(),
+    );
+    assert.deepEqual(await cluster.preview(wanted), []);
+  };
+  const tokensOf = async (name: string): Promise<string[]> => {
+    const text = await cluster
+      .machine(name)
+      .run("cat /etc/rancher/k3s/token; cat /var/lib/rancher/k3s/server/token");
+    return text.split("\n").map((line) => line.split(":").at(-1) ?? "");
+  };
+  const create = (name: string): Promise<string> =>
+    cluster.kubectl("k3-d1", `create configmap ${name} --from-literal=a=b`);
+  let taken = "";
+
+  it("saves etcd into the object store, and lists what is there", async () => {
+    await up(wish);
+    await create("before");
+    const [first] = await cluster.enter(servers);
+    assert.ok(first);
+    await saveSnapshot(first, "mine");
+    const found = await readSnapshots(first);
+    assert.deepEqual(
+      found.map(({ place }) => place),
+      ["disk", "store"],
+    );
+    taken = found[0]?.name ?? "";
+    assert.match(taken, /^mine-k3-d1-\d+$/);
+    const stored = await cluster
+      .machine("k3-d1")
+      .run("stat -c %a /etc/rancher/k3s/config.yaml.d/*");
+    assert.equal(stored, "600");
+  });
+
+  it("takes new tokens, server by server, then the agent, with nobody away", async () => {
+    assert.deepEqual(await cluster.preview(rotated), [
+      `have servers ${servers.join(", ")} take a new server token`,
+      `restart ${servers.join(", ")} with new tokens, one after the other`,
+      `restart ${agent} with new tokens, one after the other`,
+    ]);
+    await up(rotated);
+    for (const name of servers)
+      assert.deepEqual(await tokensOf(name), ["second-server", "second-server"]);
+    assert.equal((await tokensOf(agent))[0], "second-agent");
+    await create("after");
+  });
+
+  it("has none of the old tokens let anybody in", async () => {
+    const ask = (user: string): Promise<string> =>
+      cluster
+        .machine(agent)
+        .run(
+          `curl -sk -o /dev/null -w '%{http_code}' -u '${user}' https://10.99.7.12:6443/v1-k3s/config`,
+        );
+    assert.deepEqual(
+      await Promise.all(["node:first-agent", "server:first-server", "node:second-agent"].map(ask)),
+      ["401", "401", "200"],
+    );
+  });
+
+  it("comes back to a snapshot of the old token, from the store and on another server", async () => {
+    const [first, second, third] = await cluster.enter(servers);
+    assert.ok(first && second && third);
+    const snapshot = (await readSnapshots(second)).find(({ name }) => name === taken);
+    assert.ok(snapshot?.place === "store");
+    const said: string[] = [];
+    await restoreCluster({
+      ...{ snapshot, on: second, others: [first, third], timeoutSeconds: 300 },
+      report: (line) => said.push(line),
+    });
+    process.stderr.write(said.map((line) => `      ${line}\n`).join(""));
+    const maps = await cluster.kubectl("k3-d3", "get configmaps -o name");
+    assert.match(maps, /configmap\/before/);
+    assert.doesNotMatch(maps, /configmap\/after/);
+    for (const name of servers)
+      assert.deepEqual(await tokensOf(name), ["second-server", "second-server"]);
+    await up(rotated);
+  });
+
+  it("is a whole cluster then, of which one server may be away", async () => {
+    await cluster.machine("k3-d2").run("systemctl stop k3s");
+    assert.match(await create("later"), /created/);
+    await cluster.machine("k3-d2").run("systemctl start k3s");
+  });
+
+  it("has machines change one after the other, whatever the order they ask in", async () => {
+    const away = new Set<string>();
+    const order: string[] = [];
+    const change = async (name: string): Promise<void> => {
+      await cluster.turn(name, "leaves", wish.nodes);
+      away.add(name);
+      order.push(name);
+      assert.deepEqual([...away], [name], "two were away");
+      const unit = name === agent ? "k3s-agent" : "k3s";
+      const machine = cluster.machine(name);
+      const marked = `k3s kubectl get node ${name} -o jsonpath={.spec.unschedulable}`;
+      const other = servers.find((each) => each !== name) ?? "";
+      assert.equal(await cluster.machine(other).run(marked), "true");
+      await machine.run(`systemctl stop ${unit}`); // as a machine that is made anew
+      away.delete(name);
+      await cluster.turn(name, "returns", wish.nodes);
+    };
+    await Promise.all([agent, ...servers].map(change));
+    assert.deepEqual(order.sort(), [...servers, agent].sort());
+    assert.doesNotMatch(await cluster.kubectl("k3-d1", "get nodes"), /SchedulingDisabled|NotReady/);
+    assert.deepEqual(await cluster.preview(rotated), []);
+  });
+
+  it("gives access for a while by any server", async () => {
+    const [, , third] = await cluster.enter(servers);
+    assert.ok(third);
+    const { token } = await grantAccess(third.guest, { role: "view", namespace: "default" }, 600);
+    const ask = `k3s kubectl --kubeconfig /dev/null --server https://10.99.7.11:6443 --insecure-skip-tls-verify --token ${token} get configmap before -o name`;
+    assert.equal(await cluster.machine(agent).run(ask), "configmap/before");
+  });
+
+  it("begins again from the store where every disk was lost", async () => {
+    const [first] = await cluster.enter(servers);
+    assert.ok(first);
+    await saveSnapshot(first, "last");
+    const restoreFrom = (await readSnapshots(first)).at(-1)?.name ?? "";
+    assert.match(restoreFrom, /^last-/);
+    for (const name of wish.nodes) cluster.machine(name).boot();
+    await assert.rejects(
+      cluster.up(rotated),
+      (error: unknown) => error instanceof GroundworkError && error.code === "k3s-data-lost",
+    );
+    await up({ ...rotated, changes: { ...rotated.changes, restoreFrom } });
+    assert.match(await cluster.kubectl("k3-d3", "get configmaps -o name"), /configmap\/later/);
+    const logged = await cluster.machine("k3-d1").run("cat /var/lib/groundwork/k3s/reset.log");
+    assert.match(logged, /has been reset/);
+  });
+});
