@@ -28,7 +28,7 @@ function renderStackFile(port: number): string {
     [["machines", 0, "rootVolume", "sizeGiB"], 16],
     [["machines", 0, "volumes", 0, "sizeGiB"], 12],
     [["machines", 0, "cloudInit", "packages"], []],
-    [["machines", 0, "cloudInit", "commands", 5], proxy],
+    [["machines", 0, "cloudInit", "commands", 6], proxy],
     [["observability", "images"], "build"],
     [["observability", "upTimeoutSeconds"], 1800],
   ]);
