@@ -115,7 +115,7 @@ describe("the observability lab on a machine of its own, from nothing to nothing
   });
 
   it("passes the checklist, but for the network that the lab has not", async () => {
-    const { output } = await lab.make("verify", "--json").done;
+    const output = await succeed(lab.make("verify", "--json"));
     const { checks } = parseLastLine(output) as { checks: { name: string; status: string }[] };
     const failed = checks.filter(({ status }) => status !== "passed").map((check) => check.name);
     assert.deepEqual(failed, ["network"], output);
