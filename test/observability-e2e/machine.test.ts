@@ -28,7 +28,7 @@ function renderStackFile(port: number): string {
     [["machines", 0, "rootVolume", "sizeGiB"], 16],
     [["machines", 0, "volumes", 0, "sizeGiB"], 12],
     [["machines", 0, "cloudInit", "packages"], []],
-    [["machines", 0, "cloudInit", "commands", 5], proxy],
+    [["machines", 0, "cloudInit", "commands", 6], proxy],
     [["observability", "images"], "build"],
     [["observability", "upTimeoutSeconds"], 1800],
   ]);
@@ -115,7 +115,7 @@ describe("the observability lab on a machine of its own, from nothing to nothing
   });
 
   it("passes the checklist, but for the network that the lab has not", async () => {
-    const { output } = await lab.make("verify", "--json").done;
+    const output = await succeed(lab.make("verify", "--json"));
     const { checks } = parseLastLine(output) as { checks: { name: string; status: string }[] };
     const failed = checks.filter(({ status }) => status !== "passed").map((check) => check.name);
     assert.deepEqual(failed, ["network"], output);
