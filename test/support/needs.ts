@@ -144,6 +144,8 @@ const probes = {
   ),
   gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
+  systemd: present("/usr/lib/systemd/systemd"),
+  containerd: command("containerd", "--version"),
   "systemd-analyze": command("systemd-analyze", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),
