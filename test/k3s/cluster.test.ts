@@ -65,6 +65,8 @@ function renderStackFile(port: number, airgap: string): string {
           name: cluster,
           version: pins.k3sBefore,
           binary: { from: "image", sha256: sha256(before) },
+          // Emulated machines on a busy processor take their time to boot.
+          readyTimeoutSeconds: 1500,
           // Packaged components are k3s's own, which the stand-in has not.
           disable: ["coredns", "servicelb", "traefik", "local-storage", "metrics-server"],
           servers: [
@@ -115,7 +117,7 @@ const workload = [
 ];
 
 describe("a k3s cluster from nothing to nothing", function () {
-  this.timeout(20 * 60_000);
+  this.timeout(30 * 60_000);
   this.bail(true);
   let lab: CheckoutCopy;
   let untouched: Snapshot;

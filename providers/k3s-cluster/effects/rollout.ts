@@ -11,7 +11,7 @@ import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
 import { awaitNodes, guestOf, membershipOf, required, type Rollout } from "./at-work.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
-import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
+import { awaitProbe, openNodes, patient, readDiagnosis, startDeadline } from "./guests.ts";
 import { presignArtifacts } from "./presign.ts";
 import { runStep } from "./steps.ts";
 
@@ -94,7 +94,7 @@ async function roll(
   };
   const of = (names: readonly string[]): NodeArguments[] =>
     servers.filter(({ name }) => names.includes(name));
-  const base = { args, deadline, guests, probes, report, apply };
+  const base = { args, deadline, guests, probes, report, apply: patient(apply, deadline) };
 
   const found = beginning.kind === "found";
   const through = found
