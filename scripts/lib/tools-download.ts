@@ -68,6 +68,7 @@ export async function downloadTool(
     case "k3s":
     case "k3s-before":
     case "k3s-airgap":
+    case "coredns":
       throw new Error("tools for tests are always built");
   }
   const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];

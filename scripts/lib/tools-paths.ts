@@ -63,6 +63,7 @@ export function toolPaths(env: Environment): Readonly<Record<ToolName, string>> 
     k3s: path.join(cacheRoot(env), "bin", `k3s-${pins.k3s}`),
     "k3s-before": path.join(cacheRoot(env), "bin", `k3s-${pins.k3sBefore}`),
     "k3s-airgap": path.join(cacheRoot(env), "bin", `k3s-airgap-${pins.k3s}`),
+    coredns: path.join(cacheRoot(env), "bin", `coredns-${pins.coredns}`),
   };
 }
 

@@ -19,6 +19,8 @@ export const pins = {
   k3s: "v1.34.3+k3s1",
   /** The same sources under the name of the release before, from which tests upgrade. */
   k3sBefore: "v1.34.2+k3s1",
+  /** That of the pinned k3s. */
+  coredns: "1.13.1",
   /** Lowest release of Go that the pinned modules build with. */
   go: "1.25",
 } as const;
@@ -40,6 +42,7 @@ export const toolNames = [
   "k3s",
   "k3s-before",
   "k3s-airgap",
+  "coredns",
 ] as const;
 
 export type ToolName = (typeof toolNames)[number];
@@ -240,6 +243,13 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
     why: "are what pods run in tests",
     recipe: { kind: "go", module: "k3s", package: "./airgap", ldflags: strip },
     buildSeconds: 5,
+    only: ["k3s"],
+  },
+  coredns: {
+    title: `CoreDNS ${pins.coredns}`,
+    why: "resolves services' names in tests",
+    recipe: { kind: "go", module: "coredns", package: ".", ldflags: strip },
+    buildSeconds: 65,
     only: ["k3s"],
   },
 };

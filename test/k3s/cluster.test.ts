@@ -65,6 +65,8 @@ function renderStackFile(port: number, airgap: string): string {
           name: cluster,
           version: pins.k3sBefore,
           binary: { from: "image", sha256: sha256(before) },
+          // Emulated machines on a busy processor take their time to boot.
+          readyTimeoutSeconds: 1500,
           // Packaged components are k3s's own, which the stand-in has not.
           disable: ["coredns", "servicelb", "traefik", "local-storage", "metrics-server"],
           servers: [
@@ -88,20 +90,34 @@ function renderStackFile(port: number, airgap: string): string {
   });
 }
 
-const pod = {
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name: "hello" },
-  spec: {
-    nodeSelector: { tier: "web" },
-    containers: [
-      { name: "hello", image: "docker.io/groundwork/hello:1", imagePullPolicy: "IfNotPresent" },
-    ],
-  },
+const labels = { app: "hello" };
+const container = {
+  ...{ name: "hello", image: "docker.io/groundwork/hello:1", imagePullPolicy: "IfNotPresent" },
+  readinessProbe: { httpGet: { path: "/", port: 8080 } },
 };
+/** Two pods, each on another node where there are two. */
+const workload = [
+  {
+    ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { name: "hello" } },
+    spec: {
+      ...{ replicas: 2, selector: { matchLabels: labels } },
+      template: {
+        metadata: { labels },
+        spec: {
+          ...{ nodeSelector: { tier: "web" }, containers: [container] },
+          terminationGracePeriodSeconds: 5,
+        },
+      },
+    },
+  },
+  {
+    ...{ apiVersion: "v1", kind: "Service", metadata: { name: "hello" } },
+    spec: { selector: labels, ports: [{ port: 8080 }] },
+  },
+];
 
 describe("a k3s cluster from nothing to nothing", function () {
-  this.timeout(20 * 60_000);
+  this.timeout(30 * 60_000);
   this.bail(true);
   let lab: CheckoutCopy;
   let untouched: Snapshot;
@@ -114,7 +130,8 @@ describe("a k3s cluster from nothing to nothing", function () {
     untouched = readSnapshot();
     scratch = makeScratch("k3s-e2e");
     const airgap = path.join(scratch.folder, "airgap.tar");
-    await execa(toolPaths(process.env)["k3s-airgap"], [airgap]);
+    const { "k3s-airgap": writeImages, coredns } = toolPaths(process.env);
+    await execa(writeImages, [airgap, coredns]);
     lab = copyCheckout(stack, renderStackFile(await freePort(), airgap));
   });
 
@@ -142,6 +159,17 @@ describe("a k3s cluster from nothing to nothing", function () {
     console.log(`      ${JSON.stringify(timings)}`);
   };
 
+  /** The workload is complete, on these nodes, and answers from another one. */
+  const expectPods = async (...nodes: string[]): Promise<void> => {
+    await succeed(kubectl("rollout status deployment/hello --timeout=300s"));
+    const placed = await succeed(
+      kubectl("get pods -l app=hello -o jsonpath='{range .items[*]}{.spec.nodeName} {end}'"),
+    );
+    assert.deepEqual(placed.trim().split(" ").sort(), nodes);
+    const service = "/api/v1/namespaces/default/services/hello:8080/proxy/";
+    assert.match(await succeed(kubectl(`get --raw ${service}`)), /^hello from hello-/m);
+  };
+
   it("has every node Ready, from an image that has all of it", async () => {
     const output = await succeed(lab.make("up"));
     assert.doesNotMatch(output, /has come, its digest is right/, "something was downloaded");
@@ -162,11 +190,11 @@ describe("a k3s cluster from nothing to nothing", function () {
     assert.match((await outputs()).kubeconfigs[cluster] ?? "", /https:\/\/192\.168\.178\.10:6443/);
   });
 
-  it("runs a pod on a node with the label that it asks for", async () => {
-    const file = path.join(lab.folder, "pod.yaml");
-    fs.writeFileSync(file, stringify(pod));
+  it("runs pods on the nodes with the label that they ask for, and the API reaches them there", async () => {
+    const file = path.join(lab.folder, "workload.yaml");
+    fs.writeFileSync(file, workload.map((each) => stringify(each)).join("---\n"));
     await succeed(kubectl(`apply -f ${file}`));
-    await succeed(kubectl("wait --for=condition=Ready pod/hello --timeout=240s"));
+    await expectPods("k3-w1", "k3-w2");
   });
 
   it("drains an agent that goes, deletes its Node, and has another one join", async () => {
@@ -182,6 +210,7 @@ describe("a k3s cluster from nothing to nothing", function () {
     assert.match(preview, /join agents k3-w3/);
     await succeed(lab.make("up"));
     await expectNodes(pins.k3sBefore, "k3-cp", "k3-w1", "k3-w3");
+    await expectPods("k3-w1", "k3-w1");
   });
 
   it("upgrades the server, then the agents, as preview says", async () => {
@@ -192,6 +221,8 @@ describe("a k3s cluster from nothing to nothing", function () {
     assert.doesNotMatch(preview, /libvirt:index\/domain:Domain: \(replace\)/);
     await succeed(lab.make("up"));
     await expectNodes(pins.k3s, "k3-cp", "k3-w1", "k3-w3");
+    // Those of the agent that was drained last went to the other one.
+    await expectPods("k3-w1", "k3-w1");
     await succeed(pulumi("preview --expect-no-changes"));
   });
 

@@ -14,7 +14,16 @@ describe("a k3s cluster of three servers and an agent", function () {
   const wish: Wish = { version: pins.k3sBefore, nodes: [...servers, "k3-w1"] };
 
   before(async function () {
-    requireNeeds(this, ["root", "netns", "mountns", "sshd", "netcat", "k3s"]);
+    requireNeeds(this, [
+      "root",
+      "netns",
+      "mountns",
+      "sshd",
+      "netcat",
+      "systemd",
+      "containerd",
+      "k3s",
+    ]);
     cluster = new SystemCluster({
       ...Object.fromEntries(servers.map((name) => [name, "server" as const])),
       "k3-w1": "agent",

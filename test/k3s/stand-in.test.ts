@@ -9,6 +9,7 @@ import { pins } from "../../scripts/lib/tools-pins.ts";
 import { toolSources } from "../../scripts/lib/tools-state.ts";
 import { K3sServer, runK3s, serverAddress } from "../support/k3s-server.ts";
 import { requireNeeds } from "../support/needs.ts";
+import { until } from "../support/until.ts";
 
 describe("the stand-in for k3s", function () {
   this.timeout(240_000);
@@ -121,6 +122,25 @@ describe("the stand-in for k3s", function () {
     assert.ok(!content.includes("plain-to-see"));
     assert.match(server.k3s("etcd-snapshot", "list").stdout, new RegExp(name));
     assert.notEqual(server.k3s("etcd-snapshot", "save", "--name", "../climb").exitCode, 0);
+  });
+
+  it("has CoreDNS at the tenth address of services, unless it is disabled", async () => {
+    const dns = (...what: string[]): string =>
+      server.k3s("kubectl", "-n", "kube-system", "get", "-o", "name", "--ignore-not-found", ...what)
+        .stdout;
+    const address = server.k3s(
+      ...["kubectl", "-n", "kube-system", "get", "service", "kube-dns"],
+      ...["-o", "jsonpath={.spec.clusterIP}"],
+    );
+    assert.equal(address.stdout, "10.43.0.10");
+    assert.equal(dns("deployment", "coredns"), "deployment.apps/coredns");
+
+    await server.stop();
+    server.configure({ ...config, disable: ["coredns", "traefik"] });
+    server.start();
+    await server.ready();
+    await until(() => dns("deployment", "coredns") === "", "CoreDNS is gone");
+    assert.equal(dns("service", "kube-dns"), "");
   });
 
   it("keeps everything over a restart, and refuses another token", async () => {

@@ -108,8 +108,9 @@ const docker: Probe = () => {
 };
 
 const k3s: Probe = () => {
-  const { k3s: file, "k3s-before": before, "k3s-airgap": airgap } = toolPaths(process.env);
-  if (!succeeds(file, ["--version"]) || !succeeds(before, ["--version"]) || !fs.existsSync(airgap))
+  const { k3s: file, "k3s-before": before, "k3s-airgap": airgap, coredns } = toolPaths(process.env);
+  const built = succeeds(file, ["--version"]) && succeeds(before, ["--version"]);
+  if (!built || ![airgap, coredns].every((each) => fs.existsSync(each)))
     return `${file} does not run; \`scripts/setup --k3s\` builds it`;
   return undefined;
 };
@@ -145,6 +146,7 @@ const probes = {
   gdisk: all(command("sgdisk", "--version"), command("mke2fs", "-V")),
   mmdebstrap: command("mmdebstrap", "--version"),
   systemd: all(asRoot, present("/lib/systemd/systemd")),
+  containerd: command("containerd", "--version"),
   "systemd-analyze": command("systemd-analyze", "--version"),
   shellcheck: command("shellcheck", "--version"),
   xsltproc: command("xsltproc", "--version"),

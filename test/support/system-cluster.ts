@@ -35,7 +35,7 @@ const sha256 = (file: string): string =>
  * A cluster of machines of namespaces, made by the provider's own handler as Pulumi calls it. Pods do
  * not run there: the kubelets have no control groups, and the machine no CNI plug-ins.
  *
- * Needs what SystemMachine does, and "k3s".
+ * Needs what SystemMachine does, and ["netcat", "containerd", "k3s"].
  */
 export class SystemCluster {
   readonly #lan = new SystemLan("10.99.7.1/24");

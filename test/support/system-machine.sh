@@ -15,7 +15,11 @@ case $step in
     next --net
     ;;
   cabled)
-    nsenter --net="$lan" ip link add "$name" type veth peer name lan netns $$
+    # The kernel takes its time with the link of a machine that was ended, and others know its address.
+    nsenter --net="$lan" ip link delete "$name" 2>/dev/null || true
+    IFS=. read -r -a bytes <<<"$address"
+    nsenter --net="$lan" ip link add "$name" type veth \
+      peer name lan address "$(printf '02:00:%02x:%02x:%02x:%02x' "${bytes[@]}")" netns $$
     nsenter --net="$lan" ip link set "$name" master lan up
     ip link set lo up
     ip address add "$address/24" dev lan

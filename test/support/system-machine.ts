@@ -78,7 +78,7 @@ export class SystemLan {
  * A machine in all but its kernel: systemd is its first process and runs units as it does anywhere;
  * sshd lets in the LAN's key as root; what is written is its own, on this machine nothing changes.
  *
- * Needs ["root", "netns", "mountns", "sshd"].
+ * Needs ["root", "netns", "mountns", "sshd", "systemd"].
  */
 export class SystemMachine {
   readonly name: string;

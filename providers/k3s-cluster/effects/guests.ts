@@ -1,6 +1,7 @@
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { GroundworkError } from "../../errors.ts";
+import { isUnreachable } from "../../host/core/failure.ts";
 import { type Guest, openGuest } from "../../host/effects/host.ts";
 import { ensureSshEntry } from "../../machine-ready/effects/ssh-files.ts";
 import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
@@ -79,6 +80,26 @@ export async function awaitProbe(
     message: `Node "${guest.name}" could not be entered in time; last seen: ${seen}`,
     next: "See its serial log for what it waits for, or raise readyTimeoutSeconds.",
   });
+}
+
+/**
+ * Has work that may be done twice done again when it broke off with its connection: cloud-init restarts
+ * sshd at first boot, after it has let the first ones in.
+ */
+export function patient<Args extends unknown[], Result>(
+  work: (...args: Args) => Promise<Result>,
+  deadline: Deadline,
+): (...args: Args) => Promise<Result> {
+  return async (...args) => {
+    for (;;)
+      try {
+        return await work(...args);
+      } catch (error) {
+        const lost = isUnreachable(error) && error.code !== "command-timed-out";
+        if (!lost || deadline.passed()) throw error;
+        await sleep(pauseMs);
+      }
+  };
 }
 
 /** The ends of a node's logs, or why they cannot be read. */

@@ -19,7 +19,7 @@ import {
 } from "./at-work.ts";
 import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
-import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
+import { awaitProbe, openNodes, patient, readDiagnosis, startDeadline } from "./guests.ts";
 import { presignArtifacts, snapshotSettings } from "./object-store.ts";
 import { runStep } from "./steps.ts";
 
@@ -113,7 +113,7 @@ async function roll(
   };
   const of = (names: readonly string[]): NodeArguments[] =>
     servers.filter(({ name }) => names.includes(name));
-  const base = { args, deadline, guests, probes, report, apply };
+  const base = { args, deadline, guests, probes, report, apply: patient(apply, deadline) };
 
   const found = beginning.kind === "found";
   const through =

@@ -1,5 +1,5 @@
-// Writes an archive of container images as k3s takes them from its agent/images folder. What the images hold is this
-// program itself: as `pause` it keeps a pod's namespaces, as `serve` it answers HTTP on port 8080.
+// Writes an archive of container images as k3s takes them from its agent/images folder. What they hold is this program
+// itself, which as `pause` keeps a pod's namespaces and as `serve` answers HTTP on port 8080; and CoreDNS.
 package main
 
 import (
@@ -10,34 +10,33 @@ import (
 	"encoding/json"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
+	"path"
 	"runtime"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
-)
 
-// images are the names that they are pulled under, and what each runs. The first is every pod's own.
-var images = []struct{ name, command string }{
-	{"docker.io/rancher/mirrored-pause:3.6", "pause"},
-	{"docker.io/groundwork/hello:1", "serve"},
-}
+	"groundwork.dev/tools/k3s/images"
+)
 
 func main() {
 	log.SetFlags(0)
-	if len(os.Args) != 2 {
-		log.Fatal("usage: k3s-airgap pause|serve|FILE.tar")
-	}
-	switch os.Args[1] {
-	case "pause":
+	switch arguments := os.Args[1:]; {
+	case len(arguments) == 1 && arguments[0] == "pause":
 		pause()
-	case "serve":
+	case len(arguments) == 1 && arguments[0] == "serve":
 		serve()
-	default:
-		if err := write(os.Args[1]); err != nil {
+	case len(arguments) == 2:
+		if err := write(arguments[0], arguments[1]); err != nil {
 			log.Fatal(err)
 		}
+	default:
+		log.Fatal("usage: k3s-airgap pause|serve|FILE.tar COREDNS")
 	}
 }
 
@@ -64,34 +63,53 @@ func pause() {
 func serve() {
 	host, _ := os.Hostname()
 	http.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintf(w, "hello from %s\n", host) })
+	http.HandleFunc("GET /resolve/{name}", func(w http.ResponseWriter, r *http.Request) {
+		addresses, err := net.DefaultResolver.LookupHost(r.Context(), r.PathValue("name"))
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadGateway)
+			return
+		}
+		fmt.Fprintln(w, strings.Join(addresses, " "))
+	})
 	log.Fatal((&http.Server{Addr: ":8080", ReadHeaderTimeout: 5 * time.Second}).ListenAndServe())
 }
 
 type object = map[string]any
 
-// write makes an archive as `docker save` would: one layer, and a configuration for each image.
-func write(file string) error {
-	program, err := os.ReadFile("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	layer, err := archive([]entry{{"k3s-airgap", program, 0o755}})
-	if err != nil {
-		return err
-	}
-	entries := []entry{{"layer.tar", layer, 0o644}}
+// write makes an archive as `docker save` would: a layer for each program, and a configuration for each image.
+func write(file, coredns string) error {
+	var entries []entry
 	var manifest []object
-	for _, image := range images {
+	for _, image := range []struct {
+		name, program string
+		command       []string
+	}{
+		{images.Pause, "/proc/self/exe", []string{"/k3s-airgap", "pause"}},
+		{images.Hello, "/proc/self/exe", []string{"/k3s-airgap", "serve"}},
+		{images.CoreDNS, coredns, []string{"/coredns"}},
+	} {
+		program, err := os.ReadFile(image.program)
+		if err != nil {
+			return err
+		}
+		layer, err := archive([]entry{{path.Base(image.command[0]), program, 0o755}})
+		if err != nil {
+			return err
+		}
 		configuration, err := json.Marshal(object{
 			"architecture": runtime.GOARCH, "os": "linux", "created": "1970-01-01T00:00:00Z",
-			"config": object{"Entrypoint": []string{"/k3s-airgap", image.command}, "Env": []string{"PATH=/"}},
+			"config": object{"Entrypoint": image.command, "Env": []string{"PATH=/"}},
 			"rootfs": object{"type": "layers", "diff_ids": []string{"sha256:" + digest(layer)}},
 		})
 		if err != nil {
 			return err
 		}
-		entries = append(entries, entry{digest(configuration) + ".json", configuration, 0o644})
-		manifest = append(manifest, object{"Config": digest(configuration) + ".json", "RepoTags": []string{image.name}, "Layers": []string{"layer.tar"}})
+		layerName, configurationName := digest(layer)+".tar", digest(configuration)+".json"
+		if !slices.ContainsFunc(entries, func(each entry) bool { return each.name == layerName }) {
+			entries = append(entries, entry{layerName, layer, 0o644})
+		}
+		entries = append(entries, entry{configurationName, configuration, 0o644})
+		manifest = append(manifest, object{"Config": configurationName, "RepoTags": []string{image.name}, "Layers": []string{layerName}})
 	}
 	index, err := json.Marshal(manifest)
 	if err != nil {

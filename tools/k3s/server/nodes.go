@@ -24,13 +24,17 @@ import (
 const controllerUser = "system:k3s-controller"
 
 func (s *server) client() (*kubernetes.Clientset, error) {
+	return kubernetes.NewForConfig(s.adminConfig())
+}
+
+func (s *server) adminConfig() *rest.Config {
 	base := s.tls("client-admin")
-	return kubernetes.NewForConfig(&rest.Config{
+	return &rest.Config{
 		Host: "https://127.0.0.1:" + s.port(),
 		TLSClientConfig: rest.TLSClientConfig{
 			CAFile: s.tls("server-ca.crt"), CertFile: base + ".crt", KeyFile: base + ".key",
 		},
-	})
+	}
 }
 
 func (s *server) waitForAPI(ctx context.Context) (*kubernetes.Clientset, error) {

@@ -129,6 +129,9 @@ func (s *server) bringUp(ctx context.Context, group *process.Group) error {
 	}
 	s.startControllers(group)
 	go s.watchNodes(ctx, client)
+	go func() {
+		_ = retry(ctx, "apply CoreDNS", func() error { return s.ensureCoreDNS(ctx) })
+	}()
 	s.scheduleSnapshots(ctx)
 	if s.settings.Flag("disable-agent") {
 		return nil
