@@ -74,18 +74,21 @@ export async function ensureTunnel(options: TunnelOptions): Promise<number> {
   await endTunnel(options);
   const port = await freePort();
   await fs.mkdir(options.folder, { recursive: true, mode: 0o700 });
+  const log = path.join(options.folder, `${options.cluster}.log`);
+  await fs.rm(log, { force: true });
   const words = [
+    // What goes on in the background keeps standard error, the end of which would be waited for.
+    ...["-E", log],
     ...["-F", options.configFile, "-f", "-N", "-T", "-M", "-S", control(options)],
     ...["BatchMode=yes", "ExitOnForwardFailure=yes", "ConnectTimeout=20"].flatMap((o) => ["-o", o]),
     ...["ServerAliveInterval=15", "ControlPersist=no"].flatMap((o) => ["-o", o]),
     ...["-L", `127.0.0.1:${String(port)}:127.0.0.1:6443`, "--", options.server],
   ];
   const result = await execa("ssh", words, {
-    ...{ stdin: "ignore", stdout: "ignore", reject: false, detached: true, cleanup: false },
-    stderr: { file: path.join(options.folder, `${options.cluster}.log`) },
+    ...{ stdio: "ignore", reject: false, detached: true, cleanup: false },
   });
   if (result.exitCode !== 0) {
-    const said = await readText(path.join(options.folder, `${options.cluster}.log`));
+    const said = await readText(log);
     throw new GroundworkError({
       code: "tunnel-failed",
       message: `Cannot lead a tunnel to ${options.server}: ${tail(said.replaceAll("\r", ""), 2).trim()}.`,
