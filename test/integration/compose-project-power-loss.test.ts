@@ -11,19 +11,14 @@ describe("a deployment of a Compose project whose host loses power", function ()
   beforeEach(() => lab().reset());
 
   const reported = (step: string) => (): boolean => lab().reported.includes(`tiny: ${step}`);
-  /** Whether the web server's container is another one than before, or none. */
-  const replaced = (before: string | undefined) => (): boolean =>
-    !lab()
-      .engine.tryDocker("ps", "-q", "--no-trunc")
-      .stdout.includes(before ?? "?");
-  const moments: [string, (before: string | undefined) => () => boolean][] = [
-    ["while the new project is checked", () => reported("check")],
-    ["at the switch", () => reported("up")],
-    ["when the first container has gone", replaced],
-    ["during the smoke test", () => reported("smoke")],
-  ];
+  // Not the moment at which the engine removes a container: Docker 20.10 may then keep its port for ever.
+  const moments = {
+    "while the new project is checked": reported("check"),
+    "at the switch": reported("up"),
+    "during the smoke test": reported("smoke"),
+  };
 
-  for (const [moment, reached] of moments)
+  for (const [moment, condition] of Object.entries(moments))
     it(`comes to its end with the next run: ${moment}`, async () => {
       await lab().deploy();
       lab().exec("web", "sh", "-c", "echo kept >/data/file && sync");
@@ -33,7 +28,6 @@ describe("a deployment of a Compose project whose host loses power", function ()
       lab().slowDown();
       const more = { checkScript: "check", smokeScript: "smoke" };
       lab().reported.length = 0;
-      const condition = reached(lab().containers()["web"]);
       const cut = failureOf(lab().deploy(more));
       await until(condition, moment);
       await lab().engine.cutPower();
