@@ -16,7 +16,7 @@ type Before = "empty" | "full" | "without libdeflate";
 
 /** Bash: from here on the library cannot be loaded. */
 const hideLibdeflate = String.raw`
-library=$(ldconfig -p | sed -n '/libdeflate.so.0 .*x86-64/{s/.* => //p;q}')
+library=$(ldconfig -p | awk '/libdeflate.so.0 .*x86-64/ && !seen++ { print $NF }')
 [ -z "$library" ] || mount --bind /dev/null "$(readlink -f "$library")"`;
 
 /** Bytes that do not compress, the same in each run. */
