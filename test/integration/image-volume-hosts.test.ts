@@ -64,7 +64,8 @@ for (const where of ["this machine", "a host behind SSH"] as const)
         })
         .filter(
           (line) =>
-            line.includes(lab.group.folder) && /qemu-img|python3|perl|curl|sha256sum/.test(line),
+            line.includes(lab.group.folder) &&
+            /qemu-img|prlimit|python3|perl|curl|sha256sum/.test(line),
         );
 
     const partial = (): string => `${lab.cache}/${slow.digest}.part`;

@@ -28,9 +28,11 @@ describe("the provision server", function () {
   });
   /** What still runs on the host for a job. */
   const remains = (): string =>
-    spawnSync("pgrep", ["-af", `${lab.cache}|(convert|perl).*${lab.group.name}`], {
-      encoding: "utf8",
-    }).stdout;
+    spawnSync(
+      "pgrep",
+      ["-af", `${lab.cache}|tools/prlimit|(convert|perl|python3).*${lab.group.name}`],
+      { encoding: "utf8" },
+    ).stdout;
 
   after(async () => {
     await server.end("SIGTERM");
@@ -94,7 +96,7 @@ describe("the provision server", function () {
     fs.writeFileSync(hold, "");
     const converting = await server.start(request("held-root"));
     await server.until(converting, () => fs.existsSync(`${hold}.seen`));
-    assert.match(remains(), /tools\/(qemu-img|perl)/);
+    assert.match(remains(), /tools\/(qemu-img|prlimit)/);
     await server.ask("DELETE", `/api/v1/jobs/${converting}`);
     assert.equal(remains(), "");
     assert.equal((await server.job(converting)).status, "cancelled");
