@@ -2,17 +2,10 @@ import { execa } from "execa";
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { cgroupFolder } from "./cgroup.ts";
 import { endTree, makeScratch, tied, undoAtExit, waitUntilReady } from "./scratch.ts";
 
 const script = path.join(import.meta.dirname, "own-systemd.sh");
-
-/** The folder where control groups of the second version are; systemd keeps its units' apart there. */
-function cgroupFolder(): string {
-  const mounts = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  const found = mounts.find((line) => line.includes(" - cgroup2 "))?.split(" ")[4];
-  if (found === undefined) throw new Error("no cgroup2 is mounted");
-  return found;
-}
 
 /**
  * systemd, the real one, over the files of this machine, with units of its own.

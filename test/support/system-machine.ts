@@ -3,17 +3,10 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { cgroupFolder } from "./cgroup.ts";
 import { endTree, makeScratch, type Scratch, tied, undoAtExit, waitUntilReady } from "./scratch.ts";
 
 const script = path.join(import.meta.dirname, "system-machine.sh");
-
-/** The folder where control groups of the second version are; systemd keeps its units' apart there. */
-function cgroupFolder(): string {
-  const mounts = fs.readFileSync("/proc/self/mountinfo", "utf8").split("\n");
-  const found = mounts.find((line) => line.includes(" - cgroup2 "))?.split(" ")[4];
-  if (found === undefined) throw new Error("no cgroup2 is mounted");
-  return found;
-}
 
 /** A switch for machines of namespaces: a network namespace with a bridge, and the key they let in. */
 export class SystemLan {
