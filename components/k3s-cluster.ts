@@ -91,70 +91,72 @@ export class K3sCluster extends pulumi.ComponentResource {
         below,
       ).value;
     const privateKey = args.nodes[0]?.machine.login.privateKey ?? pulumi.output("");
-    const { vms, back } = makeByTurns(name, args, privateKey, below, (node, machine, turn) => {
-      const whole = withNetworkWait(machine);
-      return new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below);
-    });
+    const tokens = { token: token("server-token"), agentToken: token("agent-token") };
+    /** The nodes, with what only their machines know. */
+    const tell = (told: readonly Pick<RolloutNode, "hostPublicKey" | "machine">[]): RolloutNode[] =>
+      args.nodes.map((node, index): RolloutNode => {
+        const { machine, labels, taints, role } = node;
+        const config = { name: node.name, role, address: addressOf(machine), labels, taints };
+        return {
+          ...{ ...config, taints: [...taints], user: machine.login.user },
+          hasRoute: hasRoute(machine),
+          hypervisorUri: machine.hypervisor.uri,
+          ...(told[index] ?? { hostPublicKey: "", machine: "" }),
+          config: planK3sConfig({ ...args, name }, config, datastore),
+        };
+      });
+    const file = (file: string, path: string) => ({ version: args.version, name: file, path });
+    const { maxUnavailable, drainTimeoutSeconds } = args.upgrade;
+    const settings = {
+      cluster: name,
+      version: args.version,
+      datastore,
+      waitForReady: args.cni !== "none",
+      coreDns: args.cni !== "none" && !args.disable.includes("coredns"),
+      binary: planArtifact(args.binary, args.objectStore, file("k3s", "/usr/local/bin/k3s")),
+      ...(args.airgapImages !== undefined && {
+        airgapImages: planArtifact(
+          args.airgapImages,
+          args.objectStore,
+          file("k3s-airgap-images.tar.zst", "/usr/local/share/k3s/k3s-airgap-images.tar.zst"),
+        ),
+      }),
+      apiAddress,
+      ...(args.registries !== undefined && { registries: stringify(args.registries) }),
+      ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+      ...(args.snapshots.restoreFrom !== undefined && { restoreFrom: args.snapshots.restoreFrom }),
+      ...(args.snapshots.store !== undefined && {
+        snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {
+          stack: pulumi.getStack(),
+          cluster: name,
+        }),
+      }),
+      ...{ privateKey, ...tokens, maxUnavailable, drainTimeoutSeconds },
+      timeoutSeconds: args.readyTimeoutSeconds,
+    };
+    const { vms, back } = makeByTurns(
+      { ...args, cluster: name, privateKey },
+      {
+        below,
+        // What a node becomes that returns needs no machine's identity, which comes behind its turn.
+        settings: (hostKeys) => ({
+          ...settings,
+          nodes: tell(hostKeys.map((hostPublicKey) => ({ hostPublicKey, machine: "" }))),
+        }),
+        make: (node, machine, turn) => {
+          const whole = withNetworkWait(machine);
+          return new VirtualMachine(node, turn === undefined ? whole : { ...whole, turn }, below);
+        },
+      },
+    );
     this.machines = args.nodes.flatMap(({ name: node, machine }, index) => {
       const vm = vms[index];
       return vm === undefined ? [] : [{ name: node, user: machine.login.user, vm }];
     });
-
-    const nodes = args.nodes.map((node, index): RolloutNode => {
-      const vm = vms[index];
-      const { labels, taints } = node;
-      const config = {
-        name: node.name,
-        role: node.role,
-        address: addressOf(node.machine),
-        labels,
-        taints,
-      };
-      return {
-        ...{ ...config, taints: [...taints], user: node.machine.login.user },
-        hasRoute: hasRoute(node.machine),
-        hypervisorUri: node.machine.hypervisor.uri,
-        hostPublicKey: vm?.hostPublicKey ?? "",
-        machine: vm?.identity ?? "",
-        config: planK3sConfig({ ...args, name }, config, datastore),
-      };
-    });
-    const file = (file: string, path: string) => ({ version: args.version, name: file, path });
-    const { maxUnavailable, drainTimeoutSeconds } = args.upgrade;
-    const rollout = new K3sRollout(
-      name,
-      {
-        cluster: name,
-        version: args.version,
-        datastore,
-        waitForReady: args.cni !== "none",
-        coreDns: args.cni !== "none" && !args.disable.includes("coredns"),
-        binary: planArtifact(args.binary, args.objectStore, file("k3s", "/usr/local/bin/k3s")),
-        ...(args.airgapImages !== undefined && {
-          airgapImages: planArtifact(
-            args.airgapImages,
-            args.objectStore,
-            file("k3s-airgap-images.tar.zst", "/usr/local/share/k3s/k3s-airgap-images.tar.zst"),
-          ),
-        }),
-        nodes,
-        apiAddress,
-        ...(args.registries !== undefined && { registries: stringify(args.registries) }),
-        ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
-        ...(args.snapshots.restoreFrom !== undefined && {
-          restoreFrom: args.snapshots.restoreFrom,
-        }),
-        ...(args.snapshots.store !== undefined && {
-          snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {
-            stack: pulumi.getStack(),
-            cluster: name,
-          }),
-        }),
-        ...{ privateKey, token: token("server-token"), agentToken: token("agent-token") },
-        ...{ maxUnavailable, drainTimeoutSeconds, timeoutSeconds: args.readyTimeoutSeconds },
-      },
-      { ...below, dependsOn: back },
+    const nodes = tell(
+      vms.map(({ hostPublicKey, identity }) => ({ hostPublicKey, machine: identity })),
     );
+    const rollout = new K3sRollout(name, { ...settings, nodes }, { ...below, dependsOn: back });
     this.kubeconfig = pulumi.secret(rollout.kubeconfig);
     this.members = rollout.members;
     this.timings = rollout.timings;

@@ -97,7 +97,7 @@ export interface VirtualMachineArgs {
   autostart: boolean;
   /** A channel for the QEMU guest agent. A change replaces the domain. */
   guestAgent: boolean;
-  /** Must have happened before the domain is made, or made anew. */
+  /** Must have happened before the root volume is written and the domain made, or either made anew. */
   turn?: pulumi.Resource;
   /** How long to wait until SSH answers and cloud-init is done, in seconds. */
   readyTimeoutSeconds: number;
@@ -152,6 +152,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
         ...volumeArgs
       }: MachineVolume &
         Omit<Partial<ImageVolumeArgs>, "volumeGroup" | "provisioning" | "thinPool">,
+      turn?: pulumi.Resource,
     ) =>
       new ImageVolume(
         `${name}-${suffix}`,
@@ -165,10 +166,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
           ...(thinPool !== undefined && { thinPool }),
           ...volumeArgs,
         },
-        { parent: this },
+        { parent: this, ...(turn !== undefined && { dependsOn: turn }) },
       );
     // A root volume that was written anew gets a new seed, and with it a new domain, which starts.
-    const root = volume("root", { ...args.rootVolume, startAgain: false });
+    const root = volume("root", { ...args.rootVolume, startAgain: false }, args.turn);
     const further = args.volumes.map(({ name: suffix, ...rest }) => volume(suffix, rest));
     this.volumePath = root.devicePath;
     this.imageDigest = root.digest;

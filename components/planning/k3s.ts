@@ -123,7 +123,7 @@ export function planSnapshotStore(
   };
 }
 
-/** What of a node's machine makes its domain anew on the disk that it has. */
+/** What of a node's machine makes its domain anew on the disk that it has; another disk does as well. */
 export interface NodeShape {
   vcpus: number;
   memoryMiB: number;
@@ -144,6 +144,21 @@ export function planTurnTrigger(machine: NodeShape): Record<string, unknown> {
     volumes: volumes.map(({ name }) => name),
     cloudInit: createHash("sha256").update(JSON.stringify(cloudInit)).digest("hex"),
   };
+}
+
+/** What is written onto the root disks of these nodes, by their names. */
+export function planTurnDisks<Image>(
+  nodes: readonly {
+    name: string;
+    machine: { rootVolume: { image: Image; generation: number } };
+  }[],
+): Record<string, { image: Image; generation: number }> {
+  return Object.fromEntries(
+    nodes.map(({ name, machine }) => {
+      const { image, generation } = machine.rootVolume;
+      return [name, { image, generation }];
+    }),
+  );
 }
 
 /** The audit policy as the API server reads it. */

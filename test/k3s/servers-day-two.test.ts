@@ -168,7 +168,7 @@ describe("day two of three servers and an agent", function () {
     const away = new Set<string>();
     const order: string[] = [];
     const change = async (name: string): Promise<void> => {
-      await cluster.turn(name, "leaves", wish.nodes);
+      await cluster.turn(name, "leaves", rotated);
       away.add(name);
       order.push(name);
       assert.deepEqual([...away], [name], "two were away");
@@ -179,7 +179,7 @@ describe("day two of three servers and an agent", function () {
       assert.equal(await cluster.machine(other).run(marked), "true");
       await machine.run(`systemctl stop ${unit}`); // as a machine that is made anew
       away.delete(name);
-      await cluster.turn(name, "returns", wish.nodes);
+      await cluster.turn(name, "returns", rotated);
     };
     await Promise.all([agent, ...servers].map(change));
     assert.deepEqual(order.sort(), [...servers, agent].sort());

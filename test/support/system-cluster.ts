@@ -101,18 +101,35 @@ export class SystemCluster {
     });
   }
 
-  /** What Pulumi does with a node's turn when its machine is to change, or has changed. */
-  async turn(name: string, side: "leaves" | "returns", nodes: readonly string[]): Promise<void> {
-    const all = nodes.map((each) => {
+  /**
+   * What Pulumi does with a node's turn when its machine is to change, or has changed.
+   *
+   * @param rewritten the nodes whose disks are written anew; none: they stay.
+   */
+  async turn(
+    name: string,
+    side: "leaves" | "returns",
+    wish: Wish,
+    rewritten: readonly string[] = [],
+  ): Promise<void> {
+    const all = wish.nodes.map((each) => {
       const { name, role, address, user, hostPublicKey, hypervisorUri } = this.#node(each);
       return { name, role, address, user, hostPublicKey, hypervisorUri };
     });
+    const settings = this.#arguments(wish) as unknown as ClusterArguments;
     const args: Omit<TurnArguments, "trigger"> = {
       ...{ stack: "test", cluster: "kube", side, nodes: all, maxUnavailable: 1 },
       name,
       ...{ privateKey: this.#lan.privateKey, drainTimeoutSeconds: 60, timeoutSeconds: 300 },
+      settings: { ...settings, nodes: settings.nodes.map((node) => ({ ...node, machine: "" })) },
     };
-    await takeTurn("", { ...args, trigger: "small" }, { ...args, trigger: "large" });
+    const disks = (id: string): Record<string, string> =>
+      Object.fromEntries(wish.nodes.map((each) => [each, rewritten.includes(each) ? id : "same"]));
+    await takeTurn(
+      "",
+      { ...args, trigger: "small", diskIds: disks("old") },
+      { ...args, trigger: rewritten.length > 0 ? "small" : "large", diskIds: disks("new") },
+    );
   }
 
   /** Path of the network namespace, in which this machine is 10.99.7.1. */

@@ -28,7 +28,8 @@ const sha256 = z
   )
   .refine(isDigest, "must be SHA-256 in 64 hexadecimal digits");
 
-const image = z.strictObject({
+/** A base image as an object in a store; its meaning stands in resource.ts. */
+export const imageSchema = z.strictObject({
   endpoint: z
     .url({ protocol: /^https?$/, error: "must be a URL such as http://127.0.0.1:9000" })
     .refine((text) => {
@@ -72,7 +73,7 @@ export const argumentsSchema = z.strictObject({
     .positive("must be more than 0")
     .max(64 * 1024, "must be at most 65536")
     .refine((size) => Number.isInteger(size * 2 ** 21), "must be whole sectors"),
-  image: image.optional(),
+  image: imageSchema.optional(),
   owner: z.string().regex(ownerPattern, "must be <project>/<stack>"),
   adopt: z.boolean().optional(),
   wipe: z.enum(wipes).optional(),

@@ -13,6 +13,8 @@ export interface ObservedNode {
   cordonedByUs: boolean;
   /** Of the boot in which its kubelet last spoke. */
   bootId: string;
+  /** Whether a server's etcd has a vote; undefined where k3s says nothing of it, as of agents. */
+  votes?: boolean;
 }
 
 /** Marks nodes from which this program keeps pods for the time of an upgrade. */
@@ -55,6 +57,7 @@ export function parseNodes(text: string): ObservedNode[] | undefined {
   return parsed.success
     ? parsed.data.items.map(({ metadata, spec, status }) => {
         const condition = status.conditions.find(({ type }) => type === "Ready");
+        const voter = status.conditions.find(({ type }) => type === "EtcdIsVoter");
         return {
           name: metadata.name,
           version: status.nodeInfo.kubeletVersion,
@@ -66,6 +69,7 @@ export function parseNodes(text: string): ObservedNode[] | undefined {
           ),
           cordonedByUs: metadata.annotations[cordonMark] !== undefined,
           bootId: status.nodeInfo.bootID,
+          ...(voter !== undefined && { votes: voter.status === "True" }),
         };
       })
     : undefined;

@@ -64,7 +64,7 @@ export function planCluster(
       const node = byName.get(name);
       return node === undefined || node.version === wish.version ? [] : [node];
     });
-  refuse(wish, observed.nodes);
+  refuseVersions(wish, observed.nodes);
   const servers = outdated("server");
   const agents = outdated("agent").map(({ name }) => name);
   /** An upgrade renews them by the way. */
@@ -124,7 +124,8 @@ export function batches<T>(list: readonly T[], size: number): T[][] {
   );
 }
 
-function refuse(wish: ClusterWish, nodes: readonly ObservedNode[]): void {
+/** @throws GroundworkError `k3s-downgrade` or `k3s-skips-minor`. */
+export function refuseVersions(wish: ClusterWish, nodes: readonly ObservedNode[]): void {
   const to = parseVersion(wish.version);
   const wished = new Set(wish.nodes.map(({ name }) => name));
   for (const { name, version } of nodes.filter((node) => wished.has(node.name))) {

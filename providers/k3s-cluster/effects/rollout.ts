@@ -3,10 +3,8 @@ import type { Guest } from "../../host/effects/host.ts";
 import { say } from "../../telemetry/effects/log.ts";
 import { inSpan } from "../../telemetry/effects/telemetry.ts";
 import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
-import { listArtifacts } from "../core/artifacts.ts";
 import { renderKubeconfig } from "../core/kubeconfig.ts";
-import { listNodeFiles } from "../core/node-files.ts";
-import { type NodeProbe, parseApplied, renderApply, sayMark } from "../core/node-script.ts";
+import type { NodeProbe } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
 import {
@@ -19,8 +17,8 @@ import {
 } from "./at-work.ts";
 import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
-import { awaitProbe, openNodes, patient, readDiagnosis, startDeadline } from "./guests.ts";
-import { presignArtifacts, snapshotSettings } from "./object-store.ts";
+import { forgetNode, nodeApplier } from "./apply-node.ts";
+import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
 import { runStep } from "./steps.ts";
 
 /** What a run knows of an earlier one. */
@@ -63,9 +61,6 @@ async function roll(
   const time = (name: string): void => {
     timings[name] ??= Math.round(deadline.elapsed() * 10) / 10;
   };
-  const presigned = await presignArtifacts(args);
-  const artifacts = listArtifacts(args, presigned);
-  const snapshots = snapshotSettings(args);
   const probes = new Map(
     args.nodes.map(({ name, role }) => [
       name,
@@ -91,29 +86,10 @@ async function roll(
   if (beginning.kind === "refused") throw beginning.reason;
   const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
   const restored = beginning.kind === "restore" ? beginning.server : undefined;
-  const { restoreFrom } = args;
-  const apply: Rollout["apply"] = async (node, membership) => {
-    const secrets = [
-      ...[args.token, args.agentToken, ...Object.values(presigned)],
-      ...(snapshots?.secrets ?? []),
-    ];
-    const files = listNodeFiles(args, node, membership, snapshots?.content);
-    const output = await guestOf({ guests }, node.name).run(
-      renderApply({ node, files, artifacts, ...(restored === node.name && { restoreFrom }) }),
-      {
-        purpose: `make node "${node.name}" what it shall be`,
-        timeoutSeconds: args.timeoutSeconds,
-        secrets,
-        onLine: (line) => {
-          if (line.startsWith(sayMark)) report(`${node.name}: ${line.slice(sayMark.length)}`);
-        },
-      },
-    );
-    return parseApplied(output) ?? "same";
-  };
+  const apply = await nodeApplier(args, { guests, report, deadline }, restored);
   const of = (names: readonly string[]): NodeArguments[] =>
     servers.filter(({ name }) => names.includes(name));
-  const base = { args, deadline, guests, probes, report, apply: patient(apply, deadline) };
+  const base = { args, deadline, guests, probes, report, apply };
 
   const found = beginning.kind === "found";
   const through =
@@ -207,10 +183,7 @@ async function readStale(rollout: Rollout): Promise<readonly ObservedNode[]> {
       const probe = await required(rollout.probes, name);
       if (!probe.joined) stale.push(name);
     }
-  for (const name of stale) {
-    rollout.report(`${name} is a new machine: the Node of the old one is deleted`);
-    await runKubectl(guest, `delete the Node ${name}`, [["delete", "node", name]]);
-  }
+  for (const name of stale) await forgetNode(rollout, name);
   return nodes.filter(({ name }) => !stale.includes(name));
 }
 
@@ -265,7 +238,8 @@ async function settle(rollout: Rollout): Promise<readonly ObservedNode[]> {
 }
 
 /** The error with the ends of the logs of the nodes that it is about. */
-async function explain(
+/** The error with the ends of the logs of the nodes that it names. */
+export async function explain(
   args: ClusterArguments,
   guests: ReadonlyMap<string, Guest>,
   error: unknown,

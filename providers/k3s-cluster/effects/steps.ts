@@ -1,8 +1,10 @@
-import type { NodeArguments } from "../core/arguments.ts";
+import type { Guest } from "../../host/effects/host.ts";
+import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { cordonMark } from "../core/observed.ts";
 import type { Step } from "../core/plan.ts";
 import { renderSnapshot } from "../core/snapshots.ts";
 import { awaitAnswer, runKubectl } from "./api.ts";
+import type { Deadline } from "./guests.ts";
 import { rotateToken, renewTokens } from "./tokens.ts";
 import { awaitNodes, guestOf, membershipOf, required, type Rollout, serverUrl } from "./at-work.ts";
 
@@ -24,7 +26,7 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
         step.nodes.map((name) => nodeOf(rollout, name)),
       );
     case "snapshot":
-      return snapshot(rollout);
+      return saveDatastore(throughOf(rollout), rollout.args, rollout.deadline);
     case "upgradeServer":
       return upgradeServer(rollout, nodeOf(rollout, step.node));
     case "upgradeAgents":
@@ -102,13 +104,18 @@ async function uncordon(rollout: Rollout, names: readonly string[]): Promise<voi
   await runKubectl(throughOf(rollout), "let pods onto upgraded nodes", commands);
 }
 
-async function snapshot(rollout: Rollout): Promise<void> {
-  const name = `groundwork-before-${rollout.args.version.replaceAll("+", "-")}`;
-  await throughOf(rollout).run(renderSnapshot(rollout.args.datastore, name), {
+/** Saves the datastore before an upgrade, by a server that answers. */
+export async function saveDatastore(
+  guest: Guest,
+  { version, datastore }: Pick<ClusterArguments, "version" | "datastore">,
+  deadline: Deadline,
+): Promise<void> {
+  const name = `groundwork-before-${version.replaceAll("+", "-")}`;
+  await guest.run(renderSnapshot(datastore, name), {
     purpose: "save the datastore",
     timeoutSeconds: 300,
   });
-  await awaitAnswer({ guest: throughOf(rollout), deadline: rollout.deadline });
+  await awaitAnswer({ guest, deadline });
 }
 
 /** Pods go on running while a server's k3s is another; only new ones are kept away meanwhile. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { imageSchema } from "../../image-volume/core/arguments.ts";
 import { clusterSchema, nodeSchema } from "../../k3s-cluster/core/arguments.ts";
 
 const node = nodeSchema.pick({
@@ -21,6 +22,14 @@ export const turnSchema = z.strictObject({
   timeoutSeconds: z.number().positive(),
   /** When it changes, the node has its turn. */
   trigger: z.unknown(),
+  /** What is written onto the root disks of the servers and of this node. */
+  disks: z
+    .record(node.shape.name, z.strictObject({ image: imageSchema, generation: z.number().int() }))
+    .optional(),
+  /** Computed from `disks`: another text where a disk is written anew; a node with one has its turn. */
+  diskIds: z.record(z.string(), z.string()).optional(),
+  /** What a node becomes that returns on a new disk. A secret. */
+  settings: clusterSchema.optional(),
 });
 
 export type TurnArguments = z.infer<typeof turnSchema>;

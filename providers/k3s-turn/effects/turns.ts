@@ -11,8 +11,20 @@ import {
   startDeadline,
 } from "../../k3s-cluster/effects/guests.ts";
 import { say } from "../../telemetry/effects/log.ts";
-import type { TurnArguments } from "../core/arguments.ts";
-import { isBack, listAway, nodeOf } from "../core/turn.ts";
+import { tokenDigest } from "../../k3s-cluster/core/tokens.ts";
+import type { TurnArguments, TurnNode } from "../core/arguments.ts";
+import { rejoin } from "../../k3s-cluster/effects/rejoin.ts";
+import { saveDatastore } from "../../k3s-cluster/effects/steps.ts";
+import {
+  type Before,
+  isBack,
+  isLost,
+  isRewritten,
+  judgeRebuild,
+  listAway,
+  nodeOf,
+  refuseLoss,
+} from "../core/turn.ts";
 
 const pauseMs = 1000;
 
@@ -25,16 +37,18 @@ function alone<T>(work: () => Promise<T>): Promise<T> {
   return result;
 }
 
-/** A server whose API answers, and the nodes as it lists them. */
+/** A server whose API answers, and the nodes as it lists them; the node's own comes last. */
 async function look(
   args: TurnArguments,
   guests: ReadonlyMap<string, Guest>,
-): Promise<{ guest: Guest; seen: readonly ObservedNode[] } | undefined> {
-  for (const { name, role } of args.nodes) {
+): Promise<{ name: string; guest: Guest; seen: readonly ObservedNode[] } | undefined> {
+  const isOwn = ({ name }: TurnNode): boolean => name === args.name;
+  const others = args.nodes.filter((node) => !isOwn(node));
+  for (const { name, role } of [...others, ...args.nodes.filter(isOwn)]) {
     const guest = guests.get(name);
     if (role !== "server" || guest === undefined) continue;
     const sighting = await readApi(guest, 30);
-    if (sighting.kind === "answers") return { guest, seen: sighting.nodes };
+    if (sighting.kind === "answers") return { name, guest, seen: sighting.nodes };
   }
   return undefined;
 }
@@ -51,10 +65,13 @@ function tooLate(args: TurnArguments, deadline: Deadline, seen: string): Groundw
 /**
  * Drains a node once no other one is away.
  *
- * @throws GroundworkError `k3s-node-away`
+ * @throws GroundworkError `k3s-node-away`, or what `judgeRebuild` and `refuseLoss` throw
  */
-export async function leave(args: TurnArguments): Promise<void> {
+export async function leave(args: TurnArguments, before: Before): Promise<void> {
   const { name, nodes } = args;
+  refuseLoss(args, before);
+  if (isLost(args, before)) return;
+  const rewritten = isRewritten(args, before, name);
   const deadline = startDeadline(args.timeoutSeconds);
   const guests = await openNodes(args, nodes);
   let told = "";
@@ -65,9 +82,20 @@ export async function leave(args: TurnArguments): Promise<void> {
       if (sighting === undefined) return undefined;
       const own = sighting.seen.find((each) => each.name === name);
       if (own === undefined) return "absent";
-      const away = own.cordonedByUs ? [] : listAway(sighting.seen, args);
+      const away = own.cordonedByUs ? [] : listAway(sighting.seen, args, before.nodes);
       seen = `${away.join(", ")} ${away.length > 1 ? "are" : "is"} away`;
       if (away.length > 0) return undefined;
+      const { settings } = args;
+      if (rewritten && settings !== undefined) {
+        const verdict = judgeRebuild(args, settings, sighting.seen, before);
+        if (verdict.kind === "waits") {
+          seen = verdict.why;
+          return undefined;
+        }
+        const { token } = await awaitProbe(sighting.guest, "server", deadline);
+        if (token !== tokenDigest(settings, "server")) throw tokensFirst(args);
+        if (verdict.saves) await saveDatastore(sighting.guest, settings, deadline);
+      }
       await runKubectl(sighting.guest, `keep pods from ${name}`, [
         ["annotate", "node", name, "--overwrite", `${cordonMark}=true`],
         ["cordon", name],
@@ -87,6 +115,15 @@ export async function leave(args: TurnArguments): Promise<void> {
   }
 }
 
+/** A node with a new disk would come with tokens that the cluster has not yet. */
+function tokensFirst({ cluster, name }: TurnArguments): GroundworkError {
+  return new GroundworkError({
+    code: "k3s-tokens-first",
+    message: `Refused to make node "${name}" of cluster "${cluster}" anew: the servers do not have the tokens yet that were drawn for this run.`,
+    next: "Change tokenGeneration in a run of its own; then change the base image.",
+  });
+}
+
 /** Pods of the only node have nowhere to go. */
 async function drain({ name, nodes, ...args }: TurnArguments, through: Guest): Promise<void> {
   if (nodes.length === 1) return;
@@ -102,7 +139,7 @@ async function drain({ name, nodes, ...args }: TurnArguments, through: Guest): P
 
 /**
  * Waits until a node that has booted is back in its cluster, and lets pods onto it. One with a new disk
- * has no k3s yet, and is no concern of this.
+ * joins anew; where no server answers that is left to the rollout, which knows how a cluster begins.
  *
  * @throws GroundworkError `k3s-node-away`, `k3s-node-unreachable`
  */
@@ -113,7 +150,16 @@ export async function comeBack(args: TurnArguments): Promise<void> {
   const guest = guests.get(node.name);
   if (guest === undefined) throw new Error(`no node is called ${node.name}`);
   const { joined } = await awaitProbe(guest, node.role, deadline);
-  if (!joined) return;
+  if (!joined) {
+    const sighting = await look(args, guests);
+    if (args.settings === undefined || sighting === undefined) return;
+    const isListed = sighting.seen.some(({ name }) => name === node.name);
+    await rejoin(args.settings, node.name, {
+      ...{ guests, deadline, through: sighting.name, isListed },
+    });
+    say(`${args.cluster}: ${node.name} is back after ${deadline.elapsed().toFixed(0)} s`);
+    return;
+  }
   await guest.run(`until systemctl start ${unitOf(node.role)}; do sleep 1; done`, {
     ...{ purpose: "start k3s", timeoutSeconds: Math.ceil(deadline.left()) },
   });

@@ -1,0 +1,40 @@
+import { say } from "../../telemetry/effects/log.ts";
+import type { ClusterArguments } from "../core/arguments.ts";
+import { forgetNode, nodeApplier } from "./apply-node.ts";
+import { awaitNodes, type Rollout, serverUrl } from "./at-work.ts";
+import type { Deadline } from "./guests.ts";
+import { explain } from "./rollout.ts";
+
+/**
+ * Has one node whose disk was made anew join its cluster again, and waits until it is Ready.
+ *
+ * @param through a server whose API answers.
+ * @param isListed a Node of its name is there, which is the one before.
+ */
+export async function rejoin(
+  args: ClusterArguments,
+  name: string,
+  {
+    guests,
+    deadline,
+    through,
+    isListed,
+  }: { guests: Rollout["guests"]; deadline: Deadline; through: string; isListed: boolean },
+): Promise<void> {
+  const named = (wanted: string): ClusterArguments["nodes"][number] => {
+    const found = args.nodes.find((node) => node.name === wanted);
+    if (found === undefined) throw new Error(`no node is called ${wanted}`);
+    return found;
+  };
+  const report = (line: string): void => say(`${args.cluster}: ${line}`);
+  const node = named(name);
+  const base = { args, guests, deadline, report, through: named(through), probes: new Map() };
+  try {
+    if (isListed) await forgetNode(base, name);
+    const apply = await nodeApplier(args, base);
+    await apply(node, { kind: "joins", server: serverUrl(base.through) });
+    await awaitNodes({ ...base, apply }, [node]);
+  } catch (error) {
+    throw await explain({ ...args, nodes: [node] }, guests, error);
+  }
+}
