@@ -5,7 +5,7 @@ import { readNames } from "./files.ts";
 /** Everything that Groundwork puts into its home folder. */
 const ours = [
   ...["state", "passphrase", "ssh", "kube", "embedded", "pools", "logs", "provision-server"],
-  ...["cache", "cache.rates", "cache.rates.lock", "cache.backups", "cache.backups.lock"],
+  ...["cache", "cache.rates", "cache.backups", "cache.backups.lock"],
   "container-images.json",
 ];
 

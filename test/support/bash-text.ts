@@ -9,7 +9,8 @@ export const assertBash = (script: string): void => {
 
 /** Fails unless the texts stand in this order in the script, after it has taken its lock if it takes one. */
 export const assertOrder = (script: string, ...texts: string[]): void => {
-  const body = script.slice(Math.max(script.indexOf("\ngw_lock "), 0));
+  const begin = ["\ngw_lock ", "\ngw_begin\n"].map((line) => script.indexOf(line));
+  const body = script.slice(begin.find((index) => index >= 0) ?? 0);
   const places = texts.map((text) => body.indexOf(text));
   assert.ok(!places.includes(-1), `missing: ${texts[places.indexOf(-1)] ?? ""}`);
   assert.deepEqual(

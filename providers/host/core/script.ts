@@ -1,3 +1,6 @@
+// Evaluated whole, for bash reads the text of a script that comes through a pipe byte by byte.
+const run = 'bash -c \'eval "$(</dev/fd/3)"\' bash 3<<<"$script"';
+
 /**
  * Scripts run on a host through one fixed command line, so that nothing of them, secrets included,
  * stands in an argument list. Their text travels on standard input, which then stays open as a
@@ -8,11 +11,11 @@ export const leashCommand = [
   'script=$(head -c "$size")',
   "exec 4<&0 5>&2 2>/dev/null", // the shell's own notices of how jobs end are nobody's business
   "set -m",
-  'bash /dev/fd/3 3<<<"$script" </dev/null 4<&- 2>&5 5>&- &',
+  `${run} </dev/null 4<&- 2>&5 5>&- &`,
   "child=$!",
   "exec 5>&-",
   "unset script",
-  '{ cat <&4 >/dev/null; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
+  '{ while read -r _; do :; done <&4; kill -TERM -- "-$child"; sleep 5; kill -KILL -- "-$child"; } >/dev/null 2>&1 &',
   "leash=$!",
   'wait "$child"',
   "status=$?",
@@ -28,7 +31,7 @@ export const leashCommand = [
 export const feedCommand = [
   "IFS= read -r size",
   'script=$(head -c "$size")',
-  'bash /dev/fd/3 3<<<"$script"',
+  run,
   "status=$?",
   '[ "$status" -ne 255 ] || status=254',
   'exit "$status"',

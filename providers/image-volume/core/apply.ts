@@ -4,6 +4,7 @@ import {
   renderVolumeScript,
   type VolumeGroupCommands,
 } from "../../volume-group/core/commands.ts";
+import { renderClone, renderCloneReport } from "./clone.ts";
 import { domainLibrary, renderStartDomains, renderStopDomains } from "./domains.ts";
 import { buildTags, volumeLock } from "./layout.ts";
 import { type ObservedVolume, reportOptions, volumeColumns } from "./parsers.ts";
@@ -37,11 +38,16 @@ export interface ApplyArguments {
   libvirtUri: string;
 }
 
+/** Done before, by renderEnsureEntry and renderEnsureGolden. */
+const before: ReadonlySet<Step["kind"]> = new Set(["fetchImage", "makeGolden"]);
+
 /** A script that carries out a plan's steps on the volume, under a lock, marking it last. */
 export function renderApply(args: ApplyArguments): string {
   const { commands, volumeGroup, volumeName, steps } = args;
   const id = `${volumeGroup}/${volumeName}`;
   const clone = steps.find((step) => step.kind === "cloneGolden");
+  const isOnlyCloned =
+    clone !== undefined && steps.every(({ kind }) => before.has(kind) || kind === "cloneGolden");
   // The image is there by now: renderEnsureEntry fetched it.
   const lines = steps
     .filter(({ kind }) => kind !== "fetchImage")
@@ -54,21 +60,26 @@ export function renderApply(args: ApplyArguments): string {
   return renderVolumeScript(commands, [
     scriptLibrary,
     ...(args.image ? [unpackLibrary] : []),
-    domainLibrary,
-    `libvirt_uri=${quote(args.libvirtUri)}`,
+    ...(clone === undefined ? [domainLibrary, `libvirt_uri=${quote(args.libvirtUri)}`] : []),
     ...(isThin(args) || clone !== undefined ? [thinLibrary] : []),
     `device=${quote(devicePath(volumeGroup, volumeName))}`,
     // A volume that is there keeps its domain running, and its content, until there is something to write.
     ...(args.seen !== undefined && args.image ? renderAwaitDecoded(args.image) : []),
-    `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
-    ...(clone === undefined ? renderExpect(args) : renderExpectGolden(args, clone)),
+    // The volume group's lock, which a clone is made under, is enough for one.
+    ...(isOnlyCloned
+      ? []
+      : [
+          `gw_lock ${quote(volumeLock(volumeGroup, volumeName))} 60 'another run works on the volume'`,
+        ]),
+    // A clone has its own way of seeing to that; see `renderClone`.
+    ...(clone === undefined ? renderExpect(args) : []),
     ...(args.seen === undefined ? [] : [commands.activate(volumeGroup, volumeName)]),
     "gw_begin",
     ...lines,
     'echo "@value steps $gw_steps"',
-    clone === undefined || steps.length > 1
-      ? renderReport(commands, id)
-      : renderCloneReport(args, clone),
+    isOnlyCloned
+      ? renderCloneReport(clone, renderReport(commands, id))
+      : renderReport(commands, id),
     `gw_keep_rates ${quote(args.rates)} || true`,
     ...(args.image?.transcode === true ? [renderTranscodeLater(args.image)] : []),
     "gw_done=1",
@@ -79,20 +90,6 @@ export function renderApply(args: ApplyArguments): string {
 function renderReport(commands: VolumeGroupCommands, id: string): string {
   const look = commands.lvm("lvs", ...reportOptions, "-o", volumeColumns, id);
   return `volume=$(${look}); echo "@value volume \${volume//$'\\n'/}"`;
-}
-
-/** The same of a clone, with what is known by then: to ask LVM takes as long as to make the clone. */
-function renderCloneReport(
-  { commands, volumeGroup, volumeName }: ApplyArguments,
-  { bytes }: Extract<Step, { kind: "cloneGolden" }>,
-): string {
-  return [
-    `if [ "$golden_bytes" -ge ${String(bytes)} ] && gw_uuid ${quote(volumeGroup)} ${quote(volumeName)}; then`,
-    '  echo "@value clone $uuid $golden_bytes"',
-    "else",
-    `  ${renderReport(commands, `${volumeGroup}/${volumeName}`)}`,
-    "fi",
-  ].join("\n");
 }
 
 /** Notes how long a step took. */
@@ -121,32 +118,6 @@ export function renderExpect(
   return [
     `seen=$(${look}); seen=\${seen// /}`,
     `[ "$seen" = ${quote(expected)} ] || gw_fail host-changed "$seen"`,
-  ];
-}
-
-/**
- * The same for a volume that is not there yet, and its golden volume: that is a clone's whole content, so
- * it must still be what the plan saw. Sets `$golden_bytes`.
- */
-function renderExpectGolden(
-  { commands, volumeGroup, volumeName }: ApplyArguments,
-  { golden, digest }: Extract<Step, { kind: "cloneGolden" }>,
-): string[] {
-  const look = commands.lvm(
-    ...(["lvs", "--noheadings", "--units", "b", "--nosuffix", "--separator", "|"] as const),
-    ...["-o", "lv_name,lv_size,lv_tags", "--select"],
-    `vg_name="${volumeGroup}" && (lv_name="${volumeName}" || lv_name="${golden}")`,
-  );
-  const tags = buildTags({ digest, state: "populated" });
-  return [
-    `seen=$(${look}) golden_bytes=''`,
-    "while IFS=' |' read -r name bytes tags; do",
-    '  [ -n "$name" ] || continue',
-    `  [ "$name" = ${quote(golden)} ] || gw_fail host-changed "$name|$bytes|$tags"`,
-    ...tags.map((tag) => `  [[ ,$tags, == *,${quote(tag)},* ]] || continue`),
-    "  golden_bytes=$bytes",
-    'done <<<"$seen"',
-    '[ -n "$golden_bytes" ] || gw_fail host-changed "the golden volume is gone"',
   ];
 }
 
@@ -236,18 +207,6 @@ function renderRoom({ seen, image, volumeGroup }: ApplyArguments): string[] {
   if (seen?.pool === undefined || image === undefined) return [];
   const pool = `${quote(volumeGroup)} ${quote(seen.pool)}`;
   return [`gw_pool ${pool}; gw_chunk`, renderCountBlocks(image), `gw_pool_takes ${pool} "$blocks"`];
-}
-
-function renderClone(
-  step: Extract<Step, { kind: "cloneGolden" }>,
-  { commands, volumeGroup, volumeName }: ApplyArguments,
-): string[] {
-  const { golden, pool, bytes, addTags } = step;
-  return [
-    `gw_pool_takes ${quote(volumeGroup)} ${quote(pool)} 0`,
-    commands.clone(volumeGroup, golden, volumeName, addTags),
-    `[ "$golden_bytes" -ge ${String(bytes)} ] || ${commands.extend(volumeGroup, volumeName, bytes)}`,
-  ];
 }
 
 function renderResizeDomains(bytes: number): string[] {

@@ -68,6 +68,8 @@ export type Step =
       digest: string;
       bytes: number;
       addTags: string[];
+      /** The pool was far from full, so that the kernel need not be asked again. */
+      isRoomy?: boolean;
     }
   | { kind: "createVolume"; bytes: number; addTags: string[]; pool?: string }
   | { kind: "adoptVolume"; addTags: string[]; removeTags: string[] }

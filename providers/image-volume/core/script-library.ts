@@ -65,20 +65,30 @@ gw_took() { # STEP BYTES AMOUNT
 }
 
 # gw_keep_rates FILE: adds this run's times to those of earlier ones, which count half each time. Of steps
-# below 1 MiB only those are kept that do not grow.
-gw_keep_rates() (
-  [ -d "${"${1%/*}"}" ] || exit 0
-  exec {lock}>"$1.lock"
-  flock -n "$lock" || exit 0
-  before=/dev/null
-  [ ! -f "$1" ] || before=$1
-  awk '
-    NF != 3 || $3 + 0 < 1 { next }
-    sub(/^\+/, "", $1) { if ($3 == 1 || $3 >= 1048576) { ms[$1] = ms[$1] / 2 + $2; of[$1] = of[$1] / 2 + $3 } next }
-    { ms[$1] = $2; of[$1] = $3 }
-    END { for (step in ms) printf "%s %.0f %.2f\n", step, ms[step], of[step] }' "$before" - <<<"$gw_rates" >"$1.new" &&
-    mv -f "$1.new" "$1"
-)
+# below 1 MiB only those are kept that do not grow. Starts no program, for some steps are as short as one:
+# of two runs that end at once, one's times are lost.
+gw_keep_rates() {
+  [ -d "${"${1%/*}"}" ] || return 0
+  local step took amount kept='' earlier=''
+  local -A took_by=() amount_by=() # amounts in hundredths
+  [ ! -f "$1" ] || earlier=$(<"$1")
+  while read -r step took amount; do
+    [[ $step =~ ^[A-Za-z]+$ && $took =~ ^[0-9]{1,12}$ && $amount =~ ^[0-9]{1,15}[.][0-9]{2}$ ]] || continue
+    took_by[$step]=$((10#$took)) amount_by[$step]=$((10#${"${amount/./}"}))
+  done <<<"$earlier"
+  while read -r step took amount; do
+    [[ $step =~ ^[+][A-Za-z]+$ && $amount =~ ^[0-9]{1,15}$ ]] || continue
+    [ "$amount" -eq 1 ] || [ "$amount" -ge 1048576 ] || continue
+    step=${"${step#+}"}
+    took_by[$step]=$((${"${took_by[$step]:-0}"} / 2 + took))
+    amount_by[$step]=$((${"${amount_by[$step]:-0}"} / 2 + amount * 100))
+  done <<<"$gw_rates"
+  for step in "${"${!took_by[@]}"}"; do
+    amount=${"${amount_by[$step]}"}
+    kept+="$step ${"${took_by[$step]}"} $((amount / 100)).$((amount / 10 % 10))$((amount % 10))"$'\n'
+  done
+  printf '%s' "$kept" >"$1"
+}
 
 ${digestLibrary}
 

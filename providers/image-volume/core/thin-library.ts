@@ -33,16 +33,19 @@ gw_pool_takes() {
     gw_fail thin-metadata-full "$2: $((meta * 4)) KiB are free of the $((($3 / 126 + 32) * 4)) needed"
 }
 
-# gw_uuid VG LV: sets uuid to how the kernel knows the active volume: "LVM-", the group's UUID, the volume's.
-gw_uuid() {
+# gw_mapped VG LV: sets uuid to how the kernel knows the active volume ("LVM-", the group's UUID, the
+# volume's), and bytes to its length; 0 where it knows of none.
+gw_mapped() {
   local mapped name
-  for mapped in /sys/class/block/dm-*/dm; do
-    { read -r name <"$mapped/name"; } 2>/dev/null || continue # one that goes away meanwhile
+  uuid='' bytes=0
+  for mapped in /sys/class/block/dm-*; do
+    { read -r name <"$mapped/dm/name"; } 2>/dev/null || continue # one that goes away meanwhile
     [ "$name" = "${"${1//-/--}-${2//-/--}"}" ] || continue
-    read -r uuid <"$mapped/uuid"
+    read -r uuid <"$mapped/dm/uuid"
+    read -r bytes <"$mapped/size"
+    bytes=$((bytes * 512))
     return 0
   done
-  return 1
 }
 
 # gw_blocks FORMAT FILE, after gw_chunk: prints how many blocks of a pool the image's data takes.

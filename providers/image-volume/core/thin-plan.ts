@@ -2,7 +2,7 @@ import { formatBytes } from "./errors.ts";
 import { buildTags } from "./layout.ts";
 import type { DesiredVolume, Observed, Refusal, Step } from "./plan.ts";
 import { roleTags } from "./replace.ts";
-import { goldenName, placeVolume, poolShortage } from "./thin.ts";
+import { goldenName, isRoomy, placeVolume, poolShortage } from "./thin.ts";
 
 /** Where a volume's space comes from, or why it cannot come from there. */
 export type Space =
@@ -90,6 +90,7 @@ export function thinSteps(
       : []),
     {
       ...{ kind: "cloneGolden", ...names, bytes: targetBytes },
+      ...(golden !== undefined && isRoomy(pool) && { isRoomy: true }),
       addTags: [
         ...roleTags(desired),
         ...buildTags({ owner, digest, state: "populated", generation, writes }),

@@ -125,6 +125,11 @@ export function poolShortage(
   return undefined;
 }
 
+/** Whether many clones, which take blocks of metadata only, find room in a pool before another look. */
+export function isRoomy({ dataPercent, metadataPercent }: ObservedPool): boolean {
+  return dataPercent < 90 && metadataPercent < 50;
+}
+
 /**
  * The name of the volume with an image's pristine content, of which volumes in the pool are clones.
  * Its tags tell the whole digest.

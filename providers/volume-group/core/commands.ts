@@ -28,6 +28,8 @@ export interface VolumeGroupCommands {
   ): string;
   /** Creates a thin volume with the content and the size of another; activates it. */
   clone(volumeGroup: string, origin: string, volume: string, tags?: readonly string[]): string;
+  /** The same, which fails where the volume or its origin has a device: a way to see both idle quickly. */
+  cloneIdle(volumeGroup: string, origin: string, volume: string, tags?: readonly string[]): string;
   /** Makes `/dev/<volume group>/<volume>` a block device of the volume's size, whatever was there. */
   activate(volumeGroup: string, volume: string): string;
   /** Activates every volume of the group: after a restart of the machine. */
@@ -71,6 +73,13 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
     ];
     return `vg_locked ${[group, name, ...words].map(quote).join(" ")}`;
   };
+  const cloner =
+    (name: string): VolumeGroupCommands["clone"] =>
+    (group, origin, volume, tags = []) =>
+      call(
+        ...([name, group, volume, checkedName("volume", origin)] as const),
+        ...tags.flatMap((tag) => ["--addtag", tag]),
+      );
   return {
     activation,
     prelude: `${sharedLibrary}\n\n${activation === "loop" ? loopLibrary : deviceMapperLibrary}\n`,
@@ -94,11 +103,8 @@ export function volumeGroupCommands(activation: Activation): VolumeGroupCommands
         ] as const),
         ...tags.flatMap((tag) => ["--addtag", tag]),
       ),
-    clone: (group, origin, volume, tags = []) =>
-      call(
-        ...(["vg_clone", group, volume, checkedName("volume", origin)] as const),
-        ...tags.flatMap((tag) => ["--addtag", tag]),
-      ),
+    clone: cloner("vg_clone"),
+    cloneIdle: cloner("vg_clone_idle"),
     activate: (group, volume) => call("vg_activate", group, volume),
     activateAll: (group) => call("vg_activate_all", group),
     deactivate: (group, volume) => call("vg_deactivate", group, volume),

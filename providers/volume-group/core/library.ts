@@ -95,6 +95,12 @@ vg_clone() { # VG LV ORIGIN OPTION...
   vg_lvm lvcreate -y --snapshot --setactivationskip n -n "$lv" "$@" "$vg/$origin" >/dev/null
 }
 
+# vg_clone_idle: as vg_clone, but fails at once where the volume or its origin has a device.
+vg_clone_idle() { # VG LV ORIGIN OPTION...
+  local mapped=/dev/mapper/${"${1//-/--}"}
+  [ ! -e "$mapped-${"${2//-/--}"}" ] && [ ! -e "$mapped-${"${3//-/--}"}" ] && vg_clone "$@"
+}
+
 vg_extend() { # VG LV BYTES
   local now
   now=$(vg_lvm lvs --noheadings --nosuffix --units b -o lv_size "$1/$2")

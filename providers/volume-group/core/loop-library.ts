@@ -174,6 +174,7 @@ vg_create() { # VG LV BYTES OPTION...
 
 vg_create_thin() { vg_fail "thin volumes need device mapper, which this kernel has not"; }
 vg_clone() { vg_create_thin; }
+vg_clone_idle() { vg_create_thin; }
 
 vg_extend() { # VG LV BYTES
   local pv offset bytes

@@ -81,9 +81,25 @@ describe("an image volume in a thin pool", function () {
     ]);
     const spoilt = await lab.create(lab.args(image));
     guest.bash(`head -c 1M /dev/urandom >${lab.device(spoilt)}; sync ${lab.device(spoilt)}`);
+    // As an administrator who looks into it, or a run that makes it anew, has it.
+    const id = `${lab.group.name}/${golden(image)}`;
+    guest.bash(`lvchange -q -ay -K ${id} >&2`);
     const fresh = await lab.create(lab.args(image));
+    guest.bash(`lvchange -q -an ${id} >&2`);
     guest.assertContent(lab.device(fresh), image);
     for (const made of [spoilt, fresh]) await provider.delete(made.id, made.outs);
+  });
+
+  it("leaves a volume alone that has taken its name since the plan", async () => {
+    const args = lab.args(image);
+    const inputs = await lab.check(args);
+    const id = `${lab.group.name}/${String(args["volumeName"])}`;
+    guest.bash(
+      `lvcreate -q -y --type thin -V 64M --thinpool pool -n ${String(args["volumeName"])} ${lab.group.name} >&2`,
+    );
+    await rejects(provider.create(inputs), "volume-not-ours", /carries no owner/);
+    assert.match(report("lv_size", String(args["volumeName"])), /^64/);
+    guest.bash(`lvremove -q -y ${id} >&2`);
   });
 
   it("is not a clone where it shall be thick, and is replaced when that changes", async () => {

@@ -74,27 +74,41 @@ describe("renderApply", () => {
     );
   });
 
+  const clone = {
+    ...({
+      kind: "cloneGolden",
+      pool: "pool",
+      golden: "pool-golden-a",
+      digest,
+      bytes: 4096,
+    } as const),
+    addTags: ["groundwork.owner=p/s"],
+  };
+
   it("clones a golden volume only while it is complete and the pool is well", () => {
-    const script = apply({
-      steps: [
-        {
-          ...{ kind: "cloneGolden", pool: "pool", golden: "pool-golden-a", digest, bytes: 4096 },
-          addTags: ["groundwork.owner=p/s"],
-        },
-      ],
-    });
+    const script = apply({ steps: [clone] });
     assertBash(script);
     assertOrder(
       script,
+      "gw_pool_takes lab pool 0",
+      "vg_locked lab vg_clone_idle lab vm1-root pool-golden-a --addtag groundwork.owner=p/s || {",
+      "gw_undo=()",
       `lv_name="vm1-root" || lv_name="pool-golden-a"`,
       '[ "$name" = pool-golden-a ] || gw_fail host-changed',
       `*,groundwork.digest=sha256:${digest},*`,
       "*,groundwork.state=populated,*",
-      "gw_pool_takes lab pool 0",
       "vg_locked lab vg_clone lab vm1-root pool-golden-a --addtag groundwork.owner=p/s",
-      '[ "$golden_bytes" -ge 4096 ] || vg_locked lab vg_extend lab vm1-root 4096',
+      "gw_mapped lab vm1-root",
+      '[ "$bytes" -ge 4096 ] || vg_locked lab vg_extend lab vm1-root 4096',
     );
     assert.match(script, /gw_undo\+=/);
+  });
+
+  it("clones without another look at a pool that was far from full, and under one lock", () => {
+    const script = apply({ steps: [{ ...clone, isRoomy: true }] });
+    assert.doesNotMatch(script, /^gw_pool_takes |^gw_lock /m);
+    const mark = { kind: "markPopulated" as const, addTags: ["a"], removeTags: [] };
+    assert.match(apply({ steps: [clone, mark] }), /^gw_lock /m);
   });
 
   it("looks for room in the pool before it drops what is on a thin volume", () => {

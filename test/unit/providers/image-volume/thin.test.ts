@@ -4,6 +4,7 @@ import {
   freeBytes,
   goldenName,
   isGolden,
+  isRoomy,
   type ObservedPool,
   placeVolume,
   poolShortage,
@@ -77,6 +78,15 @@ describe("poolShortage", () => {
         if (poolShortage(seen, bytes) === undefined) assert.ok(bytes <= free);
       }),
     );
+  });
+});
+
+describe("isRoomy", () => {
+  it("is true of a pool with space for the metadata of many clones", () => {
+    const pool = { name: "pool", sizeBytes: 2 ** 30, zeroes: true, health: "" };
+    const ask = (dataPercent: number, metadataPercent: number): boolean =>
+      isRoomy({ ...pool, dataPercent, metadataPercent });
+    assert.deepEqual([ask(80, 40), ask(95, 40), ask(80, 60)], [true, false, false]);
   });
 });
 
