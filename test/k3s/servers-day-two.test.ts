@@ -33,6 +33,8 @@ describe("day two of three servers and an agent", function () {
       snapshotStore: { endpoint, region: "us-east-1", bucket, folder: "etcd/test/kube", ...keys },
     },
   };
+  /** As the last run made it. */
+  let present = wish;
   const rotated: Wish = { ...wish, changes: { ...wish.changes, ...secrets("second") } };
 
   /** An object store that machines reach. */
@@ -83,6 +85,7 @@ describe("day two of three servers and an agent", function () {
       wanted.nodes.map((name) => [name, true]).sort(),
     );
     assert.deepEqual(await cluster.preview(wanted), []);
+    present = wanted;
   };
   const tokensOf = async (name: string): Promise<string[]> => {
     const text = await cluster
@@ -193,5 +196,21 @@ describe("day two of three servers and an agent", function () {
     const { token } = await grantAccess(third.guest, { role: "view", namespace: "default" }, 600);
     const ask = `k3s kubectl --kubeconfig /dev/null --server https://10.99.7.11:6443 --insecure-skip-tls-verify --token ${token} get configmap before -o name`;
     assert.equal(await cluster.machine(agent).run(ask), "configmap/before");
+  });
+
+  it("begins with a snapshot of the store where the disks of all servers are new", async () => {
+    const [first] = await cluster.enter(servers);
+    assert.ok(first);
+    await create("lost-and-found");
+    await saveSnapshot(first, "last");
+    const restoreFrom = (await readSnapshots(first)).find(({ name }) => name.startsWith("last-"))?.name;
+    assert.ok(restoreFrom !== undefined);
+    for (const name of servers) cluster.machine(name).boot();
+    await up({ ...present, changes: { ...present.changes, restoreFrom } });
+    for (const name of servers)
+      assert.match(await cluster.kubectl(name, "get configmap lost-and-found"), /lost-and-found/);
+    await cluster.machine("k3-d1").run("systemctl stop k3s");
+    await cluster.kubectl("k3-d2", "create configmap whole --from-literal=a=b");
+    await cluster.machine("k3-d1").run("systemctl start k3s");
   });
 });
