@@ -124,7 +124,7 @@ describe("the observability lab on a machine of its own, from nothing to nothing
   it("makes anew the one service whose configuration changed", async () => {
     const before = await containers();
     edit("prometheus/prometheus.yml", "global:\n", "# changed\nglobal:\n");
-    assert.match(await succeed(pulumi("preview --diff")), /recreate[^\]]*"prometheus"/);
+    assert.match(await succeed(pulumi("preview --diff")), /recreate[^"]*"prometheus"/);
     await up();
     const { prometheus, ...others } = await containers();
     assert.notEqual(prometheus, before["prometheus"]);
