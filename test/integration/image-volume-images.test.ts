@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import * as provider from "../../providers/image-volume/provider.ts";
-import { emptyZstdQcow2, hostileImages } from "../support/hostile-images.ts";
+import { emptyExtendedQcow2, hostileImages } from "../support/hostile-images.ts";
 import { type ImageVolumeLab, rejects } from "../support/image-volume-lab.ts";
 import { useImageVolumeLab } from "../support/image-volume-suite.ts";
 
@@ -44,7 +44,7 @@ describe("an image volume and images that mean harm", function () {
     });
 
   it("#22 tells qemu-img both formats, so that it probes nothing", async () => {
-    await lab.upload("empty.qcow2", emptyZstdQcow2());
+    await lab.upload("empty.qcow2", emptyExtendedQcow2());
     const made = await lab.create(lab.args({ key: "empty.qcow2" }));
     const calls = fs.readFileSync(traced, "utf8");
     assert.match(

@@ -21,12 +21,10 @@ export function emptyQcow2(virtualBytes = 64 * 2 ** 20): Buffer {
   return image;
 }
 
-/** The same for clusters that are compressed with zstd, which qemu-img reads for us. */
-export function emptyZstdQcow2(): Buffer {
+/** The same with extended L2 tables, which qemu-img reads for us. */
+export function emptyExtendedQcow2(): Buffer {
   const image = emptyQcow2();
-  image.writeBigUInt64BE(1n << 3n, 72); // incompatible feature: compression type
-  image.writeUInt32BE(112, 100);
-  image.writeUInt8(1, 104);
+  image.writeBigUInt64BE(1n << 4n, 72); // incompatible feature
   return image;
 }
 

@@ -182,6 +182,8 @@ export class ImageVolumeLab {
       pack?: keyof typeof packers;
       /** Of the clusters in a qcow2. */
       compression?: "zlib" | "zstd";
+      /** Tables of parts of clusters, for which our own decoder leaves the image to qemu-img. */
+      extendedL2?: boolean;
       /** Default: as sha256sum prints it; null: none. */
       sidecar?: ((digest: string) => string) | null;
     } = {},
@@ -194,7 +196,7 @@ export class ImageVolumeLab {
     const [data, virtual] = [options.dataMiB ?? 4, options.virtualMiB ?? 64];
     // Data at both ends, a hole in the middle.
     const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
-      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"} "$1" "$2.disk"`}
+      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"},extended_l2=${options.extendedL2 === true ? "on" : "off"} "$1" "$2.disk"`}
       ${options.pack === undefined ? "cat" : packers[options.pack]} <"$2.disk" >"$2"; rm "$2.disk"`;
     execFileSync("bash", ["-c", script, "bash", raw, file]);
     const content = fs.readFileSync(file);

@@ -1,5 +1,5 @@
 /**
- * Writes a qcow2 image whose clusters are compressed with zlib onto a block device, or into a new sparse
+ * Writes a qcow2 image whose clusters are compressed with zlib or zstd onto a block device, or into a new sparse
  * file. It does what `qemu-img convert -n -t none` does, in half the time and less: qemu-img moves each
  * cluster of 64 KiB by itself, this writes up to 2 MiB at once. See docs/adr/0013.
  *
@@ -12,8 +12,8 @@
 const inflater = String.raw`
 import ctypes, fcntl, mmap, os, signal, struct, sys, time, zlib
 
-# NAMES: of the image's file, while it is fetched
-device, blank, jobs, total, header, *names = sys.argv[1:]
+# METHOD: zlib or zstd. NAMES: of the image's file, while it is fetched
+device, method, blank, jobs, total, header, *names = sys.argv[1:]
 jobs, total, header = int(jobs), int(total), bytes.fromhex(header)
 offsets, failed = 0x00fffffffffffe00, 2**64 - 1
 inode = os.fstat(0).st_ino
@@ -80,11 +80,28 @@ def make_inflate(): # libdeflate inflates more than twice as fast as zlib
     target.view[to:to + cluster] = data
   return inflate
 
+def make_unzstd():
+  pointer, size = ctypes.c_void_p, ctypes.c_size_t
+  library = ctypes.CDLL("libzstd.so.1")
+  library.ZSTD_createDCtx.restype = pointer
+  context, measure, decompress = library.ZSTD_createDCtx(), library.ZSTD_findFrameCompressedSize, library.ZSTD_decompressDCtx
+  measure.argtypes, measure.restype = [pointer, size], size
+  decompress.argtypes, decompress.restype = [pointer, pointer, size, pointer, size], size
+  def inflate(source, at, length, target, to): # one frame or several; errors are lengths that none can have
+    done = used = 0
+    while done < cluster:
+      begin, left, room = source.address + at + used, length - used, cluster - done
+      frame = measure(begin, left)
+      made = decompress(context, target.address + to + done, room, begin, frame) if frame <= left else failed
+      if made > room: raise Refusal("a cluster is not what zstd makes")
+      done, used = done + made, used + frame
+  return inflate
+
 def work(job, report):
   global image
   image = os.open("/dev/fd/0", os.O_RDONLY)
   out = os.open(device, os.O_WRONLY | (os.O_DIRECT if is_device else 0))
-  inflate = make_inflate()
+  inflate = make_unzstd() if method == "zstd" else make_inflate()
   buffer, ahead = Memory(max(cluster, 2 << 20)), Memory(max(1 << 20, 2 * cluster))
   begins = filled = 0 # what the one holds of the disk
   ahead_from = ahead_to = 0 # what the other holds of the image
@@ -217,14 +234,19 @@ gw_python() {
   "$python" -IS "$@"
 }
 
-gw_inflates() { gw_python -c 'import ctypes, mmap, sys, zlib; sys.exit(sys.version_info < (3, 8) or sys.maxsize < 2**32)' 2>/dev/null; }
+gw_inflates() { # METHOD
+  gw_python -c '
+import ctypes, mmap, sys, zlib
+if sys.argv[1] == "zstd": ctypes.CDLL("libzstd.so.1").ZSTD_findFrameCompressedSize
+sys.exit(sys.version_info < (3, 8) or sys.maxsize < 2**32)' "$1" 2>/dev/null
+}
 
-# gw_inflate DEVICE|FILE BYTES HEADER [PART ENTRY] <IMAGE: one process more than there are processors, for one
+# gw_inflate DEVICE|FILE METHOD BYTES HEADER [PART ENTRY] <IMAGE: one process more than there are processors, for one
 # of them waits for the disk; at most four.
 gw_inflate() {
-  local jobs=$(($(nproc) + 1)) device=$1
-  shift
+  local jobs=$(($(nproc) + 1)) device=$1 method=$2
+  shift 2
   [ "$jobs" -le 4 ] || jobs=4
-  gw_python -c "$gw_inflater" "$device" "${"${target:+1}"}" "$jobs" "$@"
+  gw_python -c "$gw_inflater" "$device" "$method" "${"${target:+1}"}" "$jobs" "$@"
 }
 `.trim();

@@ -5,6 +5,7 @@ import { followLibrary } from "./follow-library.ts";
 import { copyLibrary } from "./copy-library.ts";
 import { inflateLibrary } from "./inflate-library.ts";
 import { corruptSuffix } from "./layout.ts";
+import type { Compression } from "./qcow2.ts";
 
 /** An image in a host's cache. */
 export interface ImageFile {
@@ -18,8 +19,8 @@ export interface ImageFile {
   /** The length of that file. */
   fileBytes: number;
   format: ImageFormat;
-  /** Whether it is a qcow2 that our own decoder reads faster than qemu-img; see `isInflatable`. */
-  inflatable: boolean;
+  /** How a qcow2 is compressed that our own decoder reads faster than qemu-img; see `inflatesAs`. */
+  inflatable: Compression | false;
   /** The size of the disk in it. */
   virtualBytes: number;
   /** The length of the disk's content where it is packed, which need not be whole sectors. */
@@ -78,7 +79,7 @@ export function renderSource(image: ImageFile): string[] {
     ? [
         inflateLibrary,
         ...(decoded === undefined ? [] : [copyLibrary]),
-        "inflates=''; ! gw_inflates || inflates=yes",
+        `inflates=''; ! gw_inflates ${image.inflatable} || inflates=yes`,
       ]
     : ["inflates=''"];
   if (follow === undefined)
@@ -177,12 +178,12 @@ function renderWrite(image: ImageFile): string[] {
 
 /** Writes the image from `$source` to what the shell calls `to`; a failure sets `$converted` to `no`. */
 export function renderInflate(image: ImageFile, to: string): string {
-  const { entry, fileBytes, follow } = image;
+  const { entry, fileBytes, follow, inflatable } = image;
   const growing =
     follow === undefined
       ? "''"
       : `${Buffer.from(follow.header).toString("hex")} ${quote(follow.part)} ${quote(entry)}`;
-  return `( ${renderOwnLimits(image)} && gw_inflate ${to} ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
+  return `( ${renderOwnLimits(image)} && gw_inflate ${to} ${String(inflatable)} ${String(fileBytes)} ${growing} <"$source" ) || converted=no`;
 }
 
 /**

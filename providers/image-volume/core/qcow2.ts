@@ -4,13 +4,16 @@ import { imageError } from "./errors.ts";
 /** How many of an image's first bytes {@link parseQcow2Header} wants to see. */
 export const headerBytes = 4096;
 
+/** How clusters of a qcow2 are compressed. */
+export type Compression = "zlib" | "zstd";
+
 /** What a qcow2 file says about itself, once it is known to be harmless. */
 export interface Qcow2Header {
   version: 2 | 3;
   /** The size of the disk inside, in bytes: a multiple of 512. */
   virtualBytes: number;
   clusterBytes: number;
-  compression: "zlib" | "zstd";
+  compression: Compression;
   /** Whether its tables tell of parts of clusters too. */
   extendedL2: boolean;
 }
@@ -98,11 +101,15 @@ export function parseQcow2Header(
 }
 
 /**
- * Whether our own decoder reads the image (see inflate-library.ts): compressed with zlib, in clusters that
- * direct I/O can write.
+ * How our own decoder reads the image (see inflate-library.ts), if it does: in clusters that direct I/O
+ * can write.
  */
-export function isInflatable({ compression, extendedL2, clusterBytes }: Qcow2Header): boolean {
-  return compression === "zlib" && !extendedL2 && clusterBytes >= 4096;
+export function inflatesAs({
+  compression,
+  extendedL2,
+  clusterBytes,
+}: Qcow2Header): Compression | false {
+  return !extendedL2 && clusterBytes >= 4096 && compression;
 }
 
 function checkExtensions(

@@ -6,7 +6,7 @@ import { checkDisk, checkImage, formatOf, isPlainQcow2 } from "../core/image-for
 import { parseCacheName } from "../core/layout.ts";
 import { parseStepOutcomes, type StepOutcome } from "../core/outcome.ts";
 import type { ImageFile } from "../core/populate.ts";
-import { isInflatable, parseQcow2Header } from "../core/qcow2.ts";
+import { inflatesAs, parseQcow2Header } from "../core/qcow2.ts";
 import type { Encoding } from "../core/transcode.ts";
 import { readCacheLayout, runScript } from "./hosts.ts";
 import {
@@ -137,14 +137,14 @@ async function runEnsureEntry(args: Parameters<typeof ensureEntry>[0]): Promise<
       contentDigest: file.own,
       fileBytes: file.bytes,
     },
-    ...zlibAt(header, fileBytes, args.image, args.encoding),
+    ...compressionAt(header, fileBytes, args.image, args.encoding),
     ...{ format, virtualBytes, verify, steps },
     ...(packed && format.disk === "raw" && { unpackedBytes: unpacked }),
   };
 }
 
-/** What follows from an image being compressed with zlib. */
-function zlibAt(
+/** What follows from how an image is compressed. */
+function compressionAt(
   header: Uint8Array,
   fileBytes: number,
   image: ImageReference,
@@ -153,7 +153,7 @@ function zlibAt(
   if (!isPlainQcow2(formatOf(image))) return { inflatable: false, transcode: false };
   const parsed = parseQcow2Header(header, fileBytes, `image ${describeImage(image)}`);
   return {
-    inflatable: isInflatable(parsed),
+    inflatable: inflatesAs(parsed),
     // A copy that is compressed with zstd decodes faster.
     transcode: encoding === "zstd" && parsed.compression === "zlib",
   };
@@ -177,7 +177,7 @@ export async function readFollowed(args: {
     ...{ digest, cachedBytes: bytes, entry: cache.entry(digest, bytes), contentDigest: digest },
     ...{ fileBytes: bytes, format, verify: false, steps: [] },
     virtualBytes: parseQcow2Header(header, bytes, `image ${describeImage(image)}`).virtualBytes,
-    ...zlibAt(header, bytes, image, encoding),
+    ...compressionAt(header, bytes, image, encoding),
     follow: { part: cache.partial(digest), header },
   };
 }

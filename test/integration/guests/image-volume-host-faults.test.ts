@@ -111,7 +111,7 @@ describe("faults of a host with a thin pool", function () {
 
     before(async () => {
       makePool("pool", "1G", "4M");
-      [image, slow] = [await lab.image(), await lab.image({ dataMiB: 32, compression: "zstd" })];
+      [image, slow] = [await lab.image(), await lab.image({ dataMiB: 32, extendedL2: true })];
       const first = await lab.create(lab.args(image));
       await provider.delete(first.id, first.outs);
       // The real qemu-img, held to 100 KiB/s for the one image.
