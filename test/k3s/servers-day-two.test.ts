@@ -203,7 +203,9 @@ describe("day two of three servers and an agent", function () {
     assert.ok(first);
     await create("lost-and-found");
     await saveSnapshot(first, "last");
-    const restoreFrom = (await readSnapshots(first)).find(({ name }) => name.startsWith("last-"))?.name;
+    const restoreFrom = (await readSnapshots(first)).find(({ name }) =>
+      name.startsWith("last-"),
+    )?.name;
     assert.ok(restoreFrom !== undefined);
     for (const name of servers) cluster.machine(name).boot();
     await up({ ...present, changes: { ...present.changes, restoreFrom } });
