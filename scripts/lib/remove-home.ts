@@ -6,6 +6,7 @@ import { readNames } from "./files.ts";
 const ours = [
   ...["state", "passphrase", "ssh", "kube", "embedded", "pools", "logs", "provision-server"],
   ...["cache", "cache.rates", "cache.backups", "cache.backups.lock"],
+  "cache.rates.lock", // which earlier versions made
   "container-images.json",
 ];
 

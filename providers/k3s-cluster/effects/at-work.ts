@@ -24,6 +24,12 @@ export function guestOf(rollout: Pick<Rollout, "guests">, name: string): Guest {
   return guest;
 }
 
+export function nodeOf({ args }: Pick<Rollout, "args">, name: string): NodeArguments {
+  const found = args.nodes.find((node) => node.name === name);
+  if (found === undefined) throw new Error(`no node is called ${name}`);
+  return found;
+}
+
 export const serverUrl = ({ address }: { address: string }): string => `https://${address}:6443`;
 
 /** What must be in a map, for the arguments were checked. */

@@ -1,7 +1,7 @@
 import { say } from "../../telemetry/effects/log.ts";
 import type { ClusterArguments } from "../core/arguments.ts";
 import { forgetNode, nodeApplier } from "./apply-node.ts";
-import { awaitNodes, type Rollout, serverUrl } from "./at-work.ts";
+import { awaitNodes, nodeOf, type Rollout, serverUrl } from "./at-work.ts";
 import type { Deadline } from "./guests.ts";
 import { explain } from "./rollout.ts";
 
@@ -21,14 +21,12 @@ export async function rejoin(
     isListed,
   }: { guests: Rollout["guests"]; deadline: Deadline; through: string; isListed: boolean },
 ): Promise<void> {
-  const named = (wanted: string): ClusterArguments["nodes"][number] => {
-    const found = args.nodes.find((node) => node.name === wanted);
-    if (found === undefined) throw new Error(`no node is called ${wanted}`);
-    return found;
-  };
   const report = (line: string): void => say(`${args.cluster}: ${line}`);
-  const node = named(name);
-  const base = { args, guests, deadline, report, through: named(through), probes: new Map() };
+  const node = nodeOf({ args }, name);
+  const base = {
+    ...{ args, guests, deadline, report, probes: new Map() },
+    through: nodeOf({ args }, through),
+  };
   try {
     if (isListed) await forgetNode(base, name);
     const apply = await nodeApplier(args, base);

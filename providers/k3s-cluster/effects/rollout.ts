@@ -238,7 +238,6 @@ async function settle(rollout: Rollout): Promise<readonly ObservedNode[]> {
 }
 
 /** The error with the ends of the logs of the nodes that it is about. */
-/** The error with the ends of the logs of the nodes that it names. */
 export async function explain(
   args: ClusterArguments,
   guests: ReadonlyMap<string, Guest>,

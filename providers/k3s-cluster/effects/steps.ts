@@ -6,7 +6,15 @@ import { renderSnapshot } from "../core/snapshots.ts";
 import { awaitAnswer, runKubectl } from "./api.ts";
 import type { Deadline } from "./guests.ts";
 import { rotateToken, renewTokens } from "./tokens.ts";
-import { awaitNodes, guestOf, membershipOf, required, type Rollout, serverUrl } from "./at-work.ts";
+import {
+  awaitNodes,
+  guestOf,
+  membershipOf,
+  nodeOf,
+  required,
+  type Rollout,
+  serverUrl,
+} from "./at-work.ts";
 
 /** Carries out one step. What a run that broke off had done of it already is left as it is. */
 export async function runStep(rollout: Rollout, step: Step): Promise<void> {
@@ -37,12 +45,6 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
     case "uncordon":
       return uncordon(rollout, step.nodes);
   }
-}
-
-function nodeOf({ args }: Rollout, name: string): NodeArguments {
-  const found = args.nodes.find((node) => node.name === name);
-  if (found === undefined) throw new Error(`no node is called ${name}`);
-  return found;
 }
 
 const throughOf = (rollout: Rollout) => guestOf(rollout, rollout.through.name);

@@ -82,7 +82,7 @@ export function isBack(
  *
  * @returns why it must wait; or that it goes, and whether the datastore is to be saved before, as for
  *   every upgrade of servers.
- * @throws GroundworkError `k3s-downgrade`, `k3s-skips-minor`, `k3s-data-lost`, `k3s-agents-ahead`
+ * @throws GroundworkError `k3s-downgrade`, `k3s-skips-minor`, `k3s-agents-ahead`
  */
 export function judgeRebuild(
   args: Pick<TurnArguments, "cluster" | "name" | "nodes" | "diskIds">,
