@@ -16,7 +16,6 @@ describe("several volumes that want one image at the same time", function () {
     log = path.join(lab.group.folder, "conversions");
     lab.interpose("qemu-img", `case "$1" in convert) echo "$*" >>'${log}' ;; esac`);
     lab.interpose("prlimit", `case "$1" in --pid) echo inflate >>'${log}' ;; esac`);
-    lab.interpose("perl", `case "$*" in *"decoded disk is gone"*) echo copy >>'${log}' ;; esac`);
   });
   async function createAtOnce(image: TestImage, count: number) {
     const inputs = [];
@@ -24,23 +23,27 @@ describe("several volumes that want one image at the same time", function () {
     fs.writeFileSync(log, "");
     return Promise.all(inputs.map((each) => provider.create(each)));
   }
-  /** How often an image was decoded, and how often the disk that was in it was copied. */
+  /** How often an image was decoded, and how often qemu-img copied the disk that was in it. */
   function work(): { decoded: number; copied: number } {
     const lines = fs.readFileSync(log, "utf8").split("\n");
     const count = (pattern: RegExp): number => lines.filter((line) => pattern.test(line)).length;
-    return { decoded: count(/^inflate|-f qcow2 /), copied: count(/^copy|-f raw /) };
+    return { decoded: count(/^inflate|-f qcow2 /), copied: count(/-f raw /) };
   }
 
   const ways = [
-    ["copying what is decoded as it comes", {}],
-    ["also with zstd", { compression: "zstd" }],
-    ["copying it once it is whole where qemu-img decodes", { extendedL2: true }],
+    ["copying what is decoded as it comes", {}, 0],
+    [
+      "also with zstd, and a disk that ends within a page",
+      { compression: "zstd", tailBytes: 1536 },
+      0,
+    ],
+    ["copying it once it is whole where qemu-img decodes", { extendedL2: true }, 5],
   ] as const;
-  for (const [way, options] of ways)
+  for (const [way, options, copied] of ways)
     it(`decode it once, ${way}, and leave nothing of that`, async () => {
       const image = await lab.image({ dataMiB: 8, ...options });
       const made = await createAtOnce(image, 5);
-      assert.deepEqual(work(), { decoded: 1, copied: 5 });
+      assert.deepEqual(work(), { decoded: 1, copied });
       for (const each of made) lab.assertContent(lab.device(each), image);
       assert.deepEqual(lab.cacheFiles().others, []);
       assert.equal(lab.fetches(image).length, 1);

@@ -175,6 +175,8 @@ export class ImageVolumeLab {
     options: {
       dataMiB?: number;
       virtualMiB?: number;
+      /** Bytes of data behind that: a multiple of 512. */
+      tailBytes?: number;
       bucket?: string;
       key?: string;
       /** Default: a compressed qcow2. */
@@ -193,17 +195,17 @@ export class ImageVolumeLab {
     const bucket = options.bucket ?? "images";
     const raw = path.join(this.group.folder, `${bucket}-${key}.raw`);
     const file = path.join(this.group.folder, `${bucket}-${key}`);
-    const [data, virtual] = [options.dataMiB ?? 4, options.virtualMiB ?? 64];
+    const { dataMiB: data = 4, virtualMiB: virtual = 64, tailBytes: tail = 0 } = options;
     // Data at both ends, a hole in the middle.
     const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
-      head -c ${String(data / 2)}M /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"},extended_l2=${options.extendedL2 === true ? "on" : "off"} "$1" "$2.disk"`}
+      head -c ${String((data / 2) * mebibyte + tail)} /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"},extended_l2=${options.extendedL2 === true ? "on" : "off"} "$1" "$2.disk"`}
       ${options.pack === undefined ? "cat" : packers[options.pack]} <"$2.disk" >"$2"; rm "$2.disk"`;
     execFileSync("bash", ["-c", script, "bash", raw, file]);
     const content = fs.readFileSync(file);
     const digest = createHash("sha256").update(content).digest("hex");
     await this.upload(key, content, options.sidecar, bucket);
     return {
-      ...{ key, digest, file, raw, bytes: content.length, virtualBytes: virtual * mebibyte },
+      ...{ key, digest, file, raw, bytes: content.length, virtualBytes: virtual * mebibyte + tail },
       ...(options.raw === true && { format: "raw" }),
     };
   }

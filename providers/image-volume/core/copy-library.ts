@@ -1,65 +1,54 @@
 /**
  * Copies a disk onto a block device that reads as zeroes, while it is being decoded into a sparse file:
  * each piece that the decoder tells of. It ends once the file has the name that it has when it is whole
- * and right.
+ * and right. The file is mapped, and direct I/O writes its very pages: nothing is copied on the way.
  */
 const copier = String.raw`
-use strict; use warnings; use Fcntl qw(:DEFAULT O_DIRECT SEEK_SET); use IO::Handle;
-my ($file, $device) = @ARGV;
-my ($from, $pieces);
-until (sysopen($pieces, "$file.new.pieces", O_RDONLY) && sysopen($from, "$file.new", O_RDONLY)) {
-  if (-e $file) { # it is whole, and its pieces are told there as well
-    sysopen($pieces, "$file.new.pieces", O_RDONLY) && sysopen($from, $file, O_RDONLY) && last;
-    die "cannot read $file: $!\n";
-  }
-  select(undef, undef, undef, 0.02);
-}
-sysopen(my $to, $device, O_WRONLY | O_DIRECT) or die "cannot open $device: $!\n";
-my $size = -s $from;
-my $most = 1 << 20;
-my $zeroes = "\0" x $most;
-my $buffer = "\0" x ($most + 4096);
-my $aligned = -unpack("J", pack("P", $buffer)) & 4095; # direct I/O wants memory that begins at a page
+import ctypes, mmap, os, struct, sys, time
 
-sub copy { # FROM TO
-  my ($at, $end) = @_;
-  while ($at < $end) {
-    my $length = $end - $at < $most ? $end - $at : $most;
-    sysseek($from, $at, SEEK_SET);
-    my $read = 0;
-    while ($read < $length) {
-      $read += sysread($from, $buffer, $length - $read, $aligned + $read) || die "cannot read $file: $!\n";
-    }
-    my $whole = ($length + 4095) & ~4095; # the longest sector that disks have
-    substr($buffer, $aligned + $length, $whole - $length) = "\0" x ($whole - $length);
-    if (substr($buffer, $aligned, $length) ne substr($zeroes, 0, $length)) {
-      sysseek($to, $at, SEEK_SET);
-      my $written = 0;
-      while ($written < $whole) {
-        $written += syswrite($to, $buffer, $whole - $written, $aligned + $written) || die "cannot write to $device: $!\n";
-      }
-    }
-    $at += $length;
-  }
-}
+file, device = sys.argv[1:]
+most = 2 << 20
+zeroes = bytes(most)
+compare = ctypes.CDLL(None).memcmp
+compare.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
 
-my ($told, $piece, $whole) = ("", 0, 0);
-while (1) {
-  my $complete = -e $file; # asked before the last look at what is told
-  while (sysread($pieces, $told, 65536, length $told)) { }
-  while (length $told >= 8) {
-    my $at = unpack("Q", substr($told, 0, 8, ""));
-    if (!$piece) { $piece = $at; next }
-    copy($at, $at + $piece < $size ? $at + $piece : $size);
-  }
-  last if $complete;
-  -e "$file.new" || -e $file or die "the decoded disk is gone\n";
-  select(undef, undef, undef, 0.01);
-}
-$to->sync or die "cannot flush $device: $!\n";
+def begin(): # what tells of pieces, and what they are read from
+  while True:
+    whole = os.path.exists(file) # its pieces are told there as well
+    try: return os.open(file + ".new.pieces", os.O_RDONLY), os.open(file if whole else file + ".new", os.O_RDONLY)
+    except FileNotFoundError:
+      if whole: raise
+    time.sleep(0.02)
+
+def copy(at, end):
+  while at < end:
+    length, done = min(most, end - at), 0
+    if compare(address + at, zeroes, length):
+      while done < length: done += os.pwrite(to, disk[at + done:at + length], at + done)
+    at += length
+
+pieces, source = begin()
+size = os.fstat(source).st_size # whole sectors of the longest kind
+# Private, for only what could be written to has an address here; nothing is written to it.
+mapped = mmap.mmap(source, size, mmap.MAP_PRIVATE)
+disk, address = memoryview(mapped), ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+to = os.open(device, os.O_WRONLY | os.O_DIRECT)
+told, piece = b"", 0
+while True:
+  whole = os.path.exists(file) # asked before the last look at what is told
+  while more := os.read(pieces, 65536): told += more
+  known = len(told) & ~7
+  for at, in struct.iter_unpack("Q", told[:known]):
+    if piece: copy(at, min(at + piece, size))
+    else: piece = at
+  told = told[known:]
+  if whole: break
+  if not os.path.exists(file + ".new") and not os.path.exists(file): sys.exit("the decoded disk is gone")
+  time.sleep(0.01)
+os.fsync(to)
 `.trim();
 
-/** Bash around it. */
+/** Bash around it; it needs what `inflateLibrary` has. */
 export const copyLibrary = String.raw`
 gw_copier=$(cat <<'EOF'
 ${copier}
@@ -67,5 +56,5 @@ EOF
 )
 
 # gw_copy FILE DEVICE: copies what gw_inflate is writing to FILE.new, which is FILE in the end.
-gw_copy() { perl -e "$gw_copier" "$1" "$2"; }
+gw_copy() { gw_python -c "$gw_copier" "$1" "$2"; }
 `.trim();

@@ -182,7 +182,7 @@ def begin():
   is_device, pieces = os.path.exists(device), None
   if is_device: return
   new = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-  os.truncate(os.open(device, new, 0o640), size)
+  os.truncate(os.open(device, new, 0o640), size + 4095 & ~4095)
   # Where who copies the file hears of those that have been written, which is for this boot only.
   pieces = os.open(device + ".pieces", new | os.O_APPEND, 0o640)
   os.write(pieces, struct.pack("Q", piece * cluster))
