@@ -67,8 +67,8 @@ function renderStackFile(port: number, airgap: string): string {
           binary: { from: "image", sha256: sha256(before) },
           // Emulated machines on a busy processor take their time to boot.
           readyTimeoutSeconds: 1500,
-          // Packaged components are k3s's own, which the stand-in has not.
-          disable: ["coredns", "servicelb", "traefik", "local-storage", "metrics-server"],
+          // CoreDNS is the one packaged component that the stand-in has, too.
+          disable: ["servicelb", "traefik", "local-storage", "metrics-server"],
           servers: [
             {
               ...{ ...pool, name: "server", vcpus: 2, memoryMiB: 2048 },
@@ -78,6 +78,7 @@ function renderStackFile(port: number, airgap: string): string {
           agents: [
             {
               ...{ ...pool, name: "worker", memoryMiB: 1024, labels: { tier: "web" } },
+              rootVolume: { ...pool.rootVolume, allowStop: true },
               nodes: [
                 { name: "k3-w1", address: "192.168.178.11" },
                 { name: "k3-w2", address: "192.168.178.12" },
@@ -159,7 +160,7 @@ describe("a k3s cluster from nothing to nothing", function () {
     console.log(`      ${JSON.stringify(timings)}`);
   };
 
-  /** The workload is complete, on these nodes, and answers from another one. */
+  /** The workload is complete, on these nodes, answers from another one, and finds itself by its name. */
   const expectPods = async (...nodes: string[]): Promise<void> => {
     await succeed(kubectl("rollout status deployment/hello --timeout=300s"));
     const placed = await succeed(
@@ -168,6 +169,10 @@ describe("a k3s cluster from nothing to nothing", function () {
     assert.deepEqual(placed.trim().split(" ").sort(), nodes);
     const service = "/api/v1/namespaces/default/services/hello:8080/proxy/";
     assert.match(await succeed(kubectl(`get --raw ${service}`)), /^hello from hello-/m);
+    const address = await succeed(kubectl("get service hello -o jsonpath='{.spec.clusterIP}'"));
+    await succeed(kubectl("-n kube-system rollout status deployment/coredns --timeout=300s"));
+    const resolved = await succeed(kubectl(`get --raw ${service}resolve/hello`));
+    assert.equal(resolved.trim(), address.trim());
   };
 
   it("has every node Ready, from an image that has all of it", async () => {
@@ -222,6 +227,26 @@ describe("a k3s cluster from nothing to nothing", function () {
     await succeed(lab.make("up"));
     await expectNodes(pins.k3s, "k3-cp", "k3-w1", "k3-w3");
     // Those of the agent that was drained last went to the other one.
+    await expectPods("k3-w1", "k3-w1");
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("writes the agents' disks anew, one after the other, and has them join again", async () => {
+    const read = async (node: string, file: string): Promise<string> =>
+      succeed(lab.shell(`ssh -F ${lab.home}/ssh/${stack}/config ${node} cat ${file}`));
+    const bootId = "/proc/sys/kernel/random/boot_id";
+    const agents = ["k3-w1", "k3-w3"];
+    const readAll = (): Promise<string[]> =>
+      Promise.all([read("k3-cp", bootId), ...agents.map((node) => read(node, "/etc/machine-id"))]);
+    const before = await readAll();
+    edit([["clusters", 0, "agents", 0, "rootVolume", "generation"], 1]);
+    await succeed(lab.make("up"));
+    await expectNodes(pins.k3s, "k3-cp", ...agents);
+    const after = await readAll();
+    assert.deepEqual(
+      after.map((each, index) => each === before[index]),
+      [true, false, false],
+    );
     await expectPods("k3-w1", "k3-w1");
     await succeed(pulumi("preview --expect-no-changes"));
   });
