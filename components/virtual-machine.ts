@@ -225,6 +225,9 @@ export class VirtualMachine extends pulumi.ComponentResource {
       return present(this, () => planDomain(wish, offer));
     });
     const identities = pulumi.all(networks.map(({ network }) => network.identity));
+    const reservations = networks.map(({ network, address, dhcp }) =>
+      dhcp && network.plan.reservations ? { reserved: address } : undefined,
+    );
     const domain = new libvirt.Domain(
       name,
       {
@@ -242,10 +245,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
           // By its volume: as a file named .iso it would become an IDE CD-ROM.
           { volumeId: seedDisk.id.apply((id) => id.split(";")[0] ?? id) },
         ],
-        networkInterfaces: networks.map(({ network, address, dhcp }, index) => ({
+        networkInterfaces: networks.map(({ network, address }, index) => ({
           ...network.attachment,
           mac: macs[index] ?? "",
-          ...(dhcp && network.plan.reservations && { addresses: [address], hostname: name }),
+          ...(reservations[index] && { addresses: [address], hostname: name }),
         })),
         xml: {
           xslt: pulumi
@@ -253,7 +256,10 @@ export class VirtualMachine extends pulumi.ComponentResource {
             .apply(([settings, imageDigest, seen]) =>
               renderDomainXslt(settings, {
                 imageDigest,
-                interfaces: seen.map((network, index) => ({ mac: macs[index] ?? "", network })),
+                interfaces: seen.map((network, index) => ({
+                  ...{ mac: macs[index] ?? "", network },
+                  ...reservations[index],
+                })),
               }),
             ),
         },
@@ -262,6 +268,11 @@ export class VirtualMachine extends pulumi.ComponentResource {
       // the seed that it had.
       {
         ...{ ...onHost, deleteBeforeReplace: true, replaceOnChanges: ["disks"] },
+        // The provider keeps the leases there that it sees: none before a machine has booted. Another
+        // reservation makes another stylesheet.
+        ignoreChanges: reservations.flatMap((each, index) =>
+          each ? [`networkInterfaces[${String(index)}].addresses`] : [],
+        ),
         ...(args.turn !== undefined && { dependsOn: args.turn }),
       },
     );

@@ -20,8 +20,11 @@ const serialLength = 20;
 export interface DomainBindings {
   /** Digest of the image on the root volume, which must not change below a running domain. */
   imageDigest: string | undefined;
-  /** In order; `network` is another text when the interface must be attached anew. */
-  interfaces: readonly { mac: string; network: string }[];
+  /**
+   * In order; `network` is another text when the interface must be attached anew, and `reserved` the
+   * address that libvirt's DHCP server keeps for it.
+   */
+  interfaces: readonly { mac: string; network: string; reserved?: string }[];
 }
 
 /**
@@ -39,7 +42,9 @@ export function renderDomainXslt(settings: DomainSettings, bindings: DomainBindi
   const mark = {
     owner: settings.owner,
     image: bindings.imageDigest ?? "",
-    interfaces: bindings.interfaces.map(({ mac, network }) => `${mac}@${network}`).join(" "),
+    interfaces: bindings.interfaces
+      .map(({ mac, network, reserved = "" }) => `${mac}@${network}${reserved && `=${reserved}`}`)
+      .join(" "),
   };
   const attributes = Object.entries(mark)
     .map(([name, value]) => `${name}="${escapeTemplate(value)}"`)

@@ -143,12 +143,15 @@ describe("renderDomainXslt", function () {
     assert.doesNotMatch(screen, /spice|0\.0\.0\.0/);
   });
 
-  it("makes another stylesheet when an interface is attached to something else", () => {
-    const interfaces = [{ mac: "52:54:00:AA:BB:CC", network: "other" }];
-    assert.notEqual(
-      renderDomainXslt(plain, { ...bindings, interfaces }),
-      renderDomainXslt(plain, bindings),
-    );
+  it("makes another stylesheet when an interface is attached to something else, or has another reservation", () => {
+    const [mac, network] = ["52:54:00:AA:BB:CC", "76d6d993"];
+    const all = [
+      { mac, network },
+      { mac, network: "other" },
+      { mac, network, reserved: "192.168.177.12" },
+      { mac, network, reserved: "192.168.177.13" },
+    ].map((each) => renderDomainXslt(plain, { ...bindings, interfaces: [each] }));
+    assert.equal(new Set(all).size, all.length);
   });
 
   it("makes another stylesheet when another image is on the root volume", () => {
