@@ -78,7 +78,10 @@ export function makeByTurns(
   const gone: K3sTurn[] = [];
   const back: K3sTurn[] = [];
   for (const [index, node] of nodes.entries()) {
-    const leaves = turn(node, "leaves", planTurnTrigger(node.machine), gone[index - rows]);
+    const trigger = pulumi
+      .all([...node.machine.login.authorizedKeys])
+      .apply((keys) => planTurnTrigger(node.role, node.machine, keys));
+    const leaves = turn(node, "leaves", trigger, gone[index - rows]);
     const vm = make(node.name, node.machine, leaves);
     gone.push(leaves);
     vms.push(vm);

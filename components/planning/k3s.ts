@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import type { Artifact, SnapshotStore } from "../../providers/k3s-cluster/core/arguments.ts";
+import { type NetworkPlan, planInterface } from "./network.ts";
 
 /** What a cluster's configuration says of a file that nodes need. */
 export interface ArtifactWish {
@@ -131,18 +132,40 @@ export interface NodeShape {
   accelerator?: string | undefined;
   vnc: boolean;
   guestAgent: boolean;
-  volumes: readonly { name: string }[];
+  volumes: readonly { name: string; volumeGroup?: string | undefined }[];
+  networks: readonly {
+    network: { plan: NetworkPlan };
+    address: string;
+    dhcp: boolean;
+    mac?: string | undefined;
+  }[];
   cloudInit: unknown;
 }
 
-/** Is something else when a node's machine must go for a while; cloud-init's files may hold secrets. */
-export function planTurnTrigger(machine: NodeShape): Record<string, unknown> {
+/**
+ * Is something else when a node's machine must go for a while. By a server's address the others find it,
+ * and by the user's name all are entered, so these two change at once. cloud-init's files may hold secrets.
+ *
+ * @param authorizedKeys who may log in.
+ */
+export function planTurnTrigger(
+  role: K3sNode["role"],
+  machine: NodeShape,
+  authorizedKeys: readonly string[],
+): Record<string, unknown> {
   const { vcpus, memoryMiB, firmware, accelerator, vnc, guestAgent, volumes, cloudInit } = machine;
+  const interfaces = machine.networks.map(({ network, address, dhcp, mac = "" }, index) => {
+    const named = role === "server" && index === 0 ? "" : address;
+    return { ...planInterface(network.plan, { mac, address: named, dhcp }), named };
+  });
+  const seed = JSON.stringify({ cloudInit, authorizedKeys, interfaces });
   return {
     ...{ vcpus, memoryMiB, firmware, vnc, guestAgent },
     ...(accelerator !== undefined && { accelerator }),
-    volumes: volumes.map(({ name }) => name),
-    cloudInit: createHash("sha256").update(JSON.stringify(cloudInit)).digest("hex"),
+    volumes: volumes.map(({ name, volumeGroup }) =>
+      volumeGroup ? `${volumeGroup}/${name}` : name,
+    ),
+    seed: createHash("sha256").update(seed).digest("hex"),
   };
 }
 

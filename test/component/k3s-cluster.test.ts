@@ -26,11 +26,14 @@ function answer(type: string, name: string): object {
 
 let runs = 0;
 
-async function deploy(preview: boolean, changes: object = {}): Promise<MockedRun<Program>> {
+async function deploy(
+  preview: boolean,
+  changes: object = {},
+  sections: object = {},
+): Promise<MockedRun<Program>> {
+  const all = Object.entries({ ...clusterSections(changes), ...sections });
   pulumi.runtime.setAllConfig(
-    Object.fromEntries(
-      Object.entries(clusterSections(changes)).map(([key, value]) => [key, JSON.stringify(value)]),
-    ),
+    Object.fromEntries(all.map(([key, value]) => [key, JSON.stringify(value)])),
   );
   runs += 1;
   return runMocked(() => import(`../../index.ts?k3s=${String(runs)}`) as Promise<Program>, {
@@ -211,6 +214,21 @@ describe("machines that change in place", () => {
     );
     assert.equal((larger[0]?.[1] as { vcpus: number } | undefined)?.vcpus, 4);
     assert.deepEqual(larger.slice(1), before.slice(1));
+  });
+
+  it("have their turn for who may log in and how names are resolved, which boots them anew, too", async () => {
+    const before = turns(await deploy(false), "leaves");
+    const networks = clusterSections()["groundwork:networks"] as object[];
+    const ssh = { authorizedKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAbc me"] };
+    for (const change of [
+      { "groundwork:ssh": ssh },
+      { "groundwork:networks": networks.map((each) => ({ ...each, nameservers: ["192.0.2.53"] })) },
+    ]) {
+      const after = turns(await deploy(false, {}, change), "leaves");
+      assert.equal(after.length, before.length);
+      for (const [index, [name, trigger]] of after.entries())
+        assert.notDeepEqual([name, trigger], before[index]);
+    }
   });
 
   it("all change at once where that is wished", async () => {
