@@ -15,6 +15,7 @@ import { buildRows, chooseRow, describeRows, type SnapshotRow } from "./lib/etcd
 interface Options extends CommonOptions {
   cluster?: string;
   server?: string;
+  without?: string[];
   yes?: boolean;
   timeout?: number;
 }
@@ -73,8 +74,13 @@ async function save(options: Options, name = "on-demand"): Promise<void> {
 }
 
 async function restore(options: Options, name = ""): Promise<void> {
-  const access = await openAccess(options);
-  const { cluster, servers } = access;
+  const { without = [] } = options;
+  const whole = await openAccess(options);
+  const { cluster } = whole;
+  const servers = whole.servers.filter((server) => !without.includes(server.name));
+  for (const each of without)
+    if (!whole.servers.some((server) => server.name === each)) throw unknownServer(each, whole);
+  const access = { ...whole, servers };
   const { phase, report } = progressFor(options);
   const rows = await phase("Looking at snapshots", () => readRows(access, report));
   const { row, on } = chooseRow(rows, name, options.server);
@@ -96,6 +102,14 @@ async function restore(options: Options, name = ""): Promise<void> {
   ]);
 }
 
+function unknownServer(name: string, { cluster, servers }: Access): GroundworkError {
+  return new GroundworkError({
+    code: "unknown-server",
+    message: `Cannot leave out "${name}": cluster ${cluster} has no server of that name.`,
+    next: `Choose from: ${servers.map((server) => server.name).join(", ")}.`,
+  });
+}
+
 const seconds = (text: string): number => {
   if (/^[0-9]{2,5}$/.test(text)) return Number(text);
   throw new InvalidArgumentError("It must be a number of seconds, 10 or more.");
@@ -105,7 +119,8 @@ const program = createCommand("etcd", "Snapshots of a cluster's etcd, and the wa
   'make etcd ARGS="list"',
   'make etcd ARGS="save before-cleaning"',
   'make etcd ARGS="restore etcd-snapshot-cp1-1767225600"        asks first',
-  'make etcd ARGS="restore etcd-snapshot-cp1-1767225600 --yes"  again, after it broke off: goes on',
+  'make etcd ARGS="restore etcd-snapshot-cp1-1767225600 --yes"  again, also after it broke off',
+  'make etcd ARGS="restore etcd-snapshot-cp1-1767225600 --without cp3"  where cp3 is lost',
 ]).option("--cluster <name>", "which cluster, where there are more");
 
 /** Hands an action the options of all programs beside its own, then its arguments. */
@@ -132,6 +147,10 @@ program
   )
   .argument("<snapshot>", "its name, as list shows it")
   .option("--server <name>", "the server to restore on (default: one that has it)")
+  .option(
+    "--without <names...>",
+    "servers that are lost: k3s must not run there, and they need a new disk to join again",
+  )
   .option("--timeout <seconds>", "how long all of it may take (default: 1800)", seconds)
   .option("--yes", "do not ask")
   .action(run(restore));

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { stringify } from "yaml";
 import type { Artifact, SnapshotStore } from "../../providers/k3s-cluster/core/arguments.ts";
+import { clusterLabel } from "../../providers/k3s-cluster/core/observed.ts";
 import { type NetworkPlan, planInterface } from "./network.ts";
 
 /** What a cluster's configuration says of a file that nodes need. */
@@ -57,7 +58,9 @@ export function planK3sConfig(
   node: K3sNode,
   datastore: "sqlite" | "etcd",
 ): Record<string, unknown> {
-  const labels = Object.entries(node.labels).map(([key, value]) => `${key}=${value}`);
+  const labels = Object.entries({ ...node.labels, [clusterLabel]: wish.name }).map(
+    ([key, value]) => `${key}=${value}`,
+  );
   const list = (key: string, values: readonly string[]): Record<string, unknown> =>
     values.length > 0 ? { [key]: [...values] } : {};
   const common = {

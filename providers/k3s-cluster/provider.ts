@@ -6,7 +6,7 @@ import { type ClusterArguments, clusterSchema, wishSchema } from "./core/argumen
 import { changedArguments } from "./core/diff.ts";
 import { renderKubeconfig } from "./core/kubeconfig.ts";
 import type { ObservedNode } from "./core/observed.ts";
-import { type ObservedCluster, planCluster, renderStep } from "./core/plan.ts";
+import { type ObservedCluster, planCluster, refuseDatastore, renderStep } from "./core/plan.ts";
 import { observeCluster, readCurrentKubeconfig } from "./effects/observe.ts";
 import { ensureCluster } from "./effects/rollout.ts";
 
@@ -21,8 +21,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
   if (failures.length > 0 || !wish.success) return { inputs: { ...inputs, plan: [] }, failures };
   const before = clusterSchema.safeParse(withoutPlan(olds));
   const observed: ObservedCluster = before.success
-    ? { kind: "exists", ...(await observe(before.data)), staleTokens: stale(before.data, news) }
+    ? {
+        ...{ kind: "exists", ...(await observe(before.data)), datastore: before.data.datastore },
+        staleTokens: stale(before.data, news),
+      }
     : { kind: "none" };
+  const reason = before.success ? refuseDatastore(before.data, wish.data) : undefined;
+  if (reason !== undefined) failures.push({ property: "", reason });
   const ours = before.success ? before.data.nodes.map(({ name }) => name) : [];
   const plan = planCluster(wish.data, observed, ours).map(renderStep);
   return { inputs: { ...inputs, plan }, failures };

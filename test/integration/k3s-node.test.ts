@@ -74,6 +74,49 @@ describe("the script that makes a node what it shall be", function () {
     assert.equal(results[4]?.output, "twok3s 2600\n");
   });
 
+  it("restarts k3s for what a run had changed that failed before it could, also where it was changed back", async () => {
+    const artifacts = [baked("k3s 1")];
+    const missing = [binary({ kind: "path", path: "/nowhere/k3s" }, "x")];
+    const apply = (word: string, with_: ArtifactOrder[]): string =>
+      renderApply({ node, files: [file(word)], artifacts: with_ });
+    const gone = renderApply({ node, files: [{ ...file(""), content: undefined }], artifacts });
+    const all = [apply("one", artifacts), apply("two", missing), apply("two", artifacts), gone];
+    const results = await run([...all, gone]);
+    assert.deepEqual(
+      results.map(({ output }) => /groundwork-result (\w+)/.exec(output)?.[1]),
+      ["started", undefined, "restarted", "restarted", "same"],
+    );
+  });
+
+  it("restores a snapshot once, and again where that broke off: half of one is no datastore", async () => {
+    const db = "/var/lib/rancher/k3s/server/db";
+    /** Stands in for k3s, which cannot run beside the test: it writes half of what it shall, or all. */
+    const k3s = (exit: number): string =>
+      `mkdir -p /usr/local/bin && printf '%s\\n' '#!/bin/bash' 'mkdir -p ${db}/snapshots ${db}/etcd/member; echo x >>/var/lib/resets; exit ${String(exit)}' >/usr/local/bin/k3s && chmod 755 /usr/local/bin/k3s`;
+    const server: NodeArguments = { ...node, role: "server" };
+    const order = { node: server, files: [], artifacts: [] };
+    const restore = renderApply({ ...order, restoreFrom: "daily-1" });
+    const probe = renderProbe("server");
+    const look = `cat /var/lib/resets; ls ${db}`;
+    const results = await run([
+      ...[`mkdir -p ${db}/snapshots`, probe, k3s(1), restore, probe],
+      ...[k3s(0), restore, probe, restore, look],
+    ]);
+    const data = (index: number): unknown => parseProbe(results[index]?.output ?? "")?.data;
+    assert.deepEqual([results[3]?.exitCode, results[6]?.exitCode], [1, 0]);
+    assert.deepEqual([data(1), data(4), data(7)], ["none", "none", "etcd"]);
+    assert.equal(results[9]?.output, "x\nx\netcd\nsnapshots\n");
+    const [, , , after, seen] = await run([
+      ...[`mkdir -p ${db}`, k3s(1), restore, renderApply(order), `ls ${db}`],
+    ]);
+    assert.equal(after?.exitCode, 0);
+    assert.equal(
+      seen?.output,
+      "snapshots\n",
+      "who joins another server has no half of a datastore",
+    );
+  });
+
   it("refuses a binary of another digest, before k3s is started or the old binary is touched", async () => {
     const good = renderApply({ node, files: [], artifacts: [baked("k3s 1")] });
     const artifact = { ...baked("k3s 2", "next"), want: "another" };
@@ -136,11 +179,11 @@ describe("the script that makes a node what it shall be", function () {
       "mkdir -p /etc/rancher/k3s; echo 'server: \"https://10.0.0.1:6443\"' >/etc/rancher/k3s/config.yaml";
     const results = await run([renderProbe("agent"), apply, config, renderProbe("agent")]);
     assert.deepEqual(parseProbe(results[0]?.output ?? ""), {
-      ...{ hasData: false, joined: false, active: false, token: "-", server: "" },
+      ...{ data: "none", joined: false, active: false, token: "-", server: "" },
     });
     assert.deepEqual(parseProbe(results[3]?.output ?? ""), {
       ...{
-        hasData: false,
+        data: "none",
         joined: true,
         active: true,
         token: "-",

@@ -92,6 +92,7 @@ export type ClusterArguments = z.infer<typeof clusterSchema>;
 
 /** What a plan needs, also while everything else is not known yet. */
 export const wishSchema = z.object({
+  cluster: z.string(),
   version: z.string(),
   datastore: z.enum(["sqlite", "etcd"]),
   maxUnavailable: z.number(),

@@ -25,18 +25,27 @@ export function unitOf(role: NodeArguments["role"]): string {
   return role === "server" ? "k3s" : "k3s-agent";
 }
 
-/** `/etc/rancher/k3s/config.yaml`. Tokens are in files beside it, so it may be shown. */
+/**
+ * `/etc/rancher/k3s/config.yaml`. Tokens are in files beside it, so it may be shown.
+ *
+ * @param takenAtStart what an agent takes from its servers when it starts: it is restarted for another one.
+ */
 export function renderConfig(
   node: Pick<NodeArguments, "role" | "config">,
   membership: Membership,
   datastore: ClusterArguments["datastore"],
+  takenAtStart?: string,
 ): string {
   const joins = membership.kind === "joins" ? { server: membership.server } : {};
   const founds =
     node.role === "server" && datastore === "etcd" && membership.kind === "founds"
       ? { "cluster-init": true }
       : {};
-  return `# Written by Groundwork; changes made here are lost.\n${stringify({ ...node.config, ...joins, ...founds }, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" })}`;
+  const taken =
+    node.role === "agent" && takenAtStart !== undefined
+      ? `# Taken from the servers: ${takenAtStart}\n`
+      : "";
+  return `# Written by Groundwork; changes made here are lost.\n${taken}${stringify({ ...node.config, ...joins, ...founds }, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" })}`;
 }
 
 /** The unit that runs k3s. Containers outlive it, so that a restart disturbs no pod. */
@@ -102,6 +111,8 @@ export function listNodeFiles(
 ): NodeFile[] {
   const { registries, auditPolicy } = args;
   const server = node.role === "server";
+  const [first] = args.nodes.filter(({ role }) => role === "server");
+  const backend = `flannel-backend ${String(first?.config["flannel-backend"])}`;
   return [
     { path: networkWaitPath, mode: "0755", content: renderNetworkWait() },
     {
@@ -109,12 +120,10 @@ export function listNodeFiles(
       mode: "0644",
       content: renderUnit(node),
     },
-    secret(configFile, renderConfig(node, membership, args.datastore)),
+    secret(configFile, renderConfig(node, membership, args.datastore, backend)),
     ...listTokenFiles(args, node.role),
     ...(server ? [secret(snapshotStoreFile, snapshotStore)] : []),
-    ...(registries === undefined ? [] : [secret("/etc/rancher/k3s/registries.yaml", registries)]),
-    ...(server && auditPolicy !== undefined
-      ? [secret("/etc/rancher/k3s/audit.yaml", auditPolicy)]
-      : []),
+    ...(server ? [secret("/etc/rancher/k3s/audit.yaml", auditPolicy)] : []),
+    secret("/etc/rancher/k3s/registries.yaml", registries),
   ];
 }

@@ -3,8 +3,10 @@
  *
  * Files are written beside their place and moved there, so that an interruption leaves the old or the
  * new one. A mark beside each artifact holds what was wanted and what the file looked like when its
- * digest was right, so that it is hashed once. URLs are given to curl on its standard input. The mark
- * `restart` outlives a run that changed files and could not restart k3s any more.
+ * digest was right, so that it is hashed once. URLs are given to curl on its standard input.
+ *
+ * Marks outlive a run that could not go on: `pending`, that a file changed with which k3s was not started
+ * yet; `restart`, that these are tokens; `restoring`, that what is in etcd's folder is not whole.
  */
 export const nodeLibrary = String.raw`set -euo pipefail
 umask 022
@@ -19,6 +21,11 @@ case $(uname -m) in
   *) fail "k3s has no release for $(uname -m)" ;;
 esac
 
+change() { # before the change itself
+  touch "$own/pending"
+  changed=yes
+}
+
 put() {
   mkdir -p "$(dirname "$1")"
   (umask 077; base64 -d <<<"$3" >"$1.new")
@@ -27,15 +34,15 @@ put() {
     rm -f "$1.new"
     chmod "$2" "$1"
   else
+    change
     mv -f "$1.new" "$1"
-    changed=yes
   fi
 }
 
 drop() {
   [ -e "$1" ] || return 0
+  change
   rm -f -- "$1"
-  changed=yes
 }
 
 digest_of() { sha256sum -- "$1" | cut -d ' ' -f 1; }
@@ -75,8 +82,8 @@ from_image() {
   if [ "$source" != "$target" ] && ! cmp -s "$source" "$target"; then
     mkdir -p "$(dirname "$target")"
     install -m "$mode" -- "$source" "$target.part"
+    change
     mv -f -- "$target.part" "$target"
-    changed=yes
   fi
   mark "$name" "$target" "$want"
   say "$title is that of the image, its digest is right"
@@ -93,8 +100,8 @@ from_url() {
     fetch "$url" "$target.part" "$title"
     hold_against "$title as it came" "$(digest_of "$target.part")" "$expected"
     chmod "$mode" "$target.part"
+    change
     mv -f -- "$target.part" "$target"
-    changed=yes
     say "$title has come, its digest is right"
   fi
   mark "$name" "$target" "$want"
@@ -111,13 +118,21 @@ keep_token() {
 
 restore_once() {
   local db=/var/lib/rancher/k3s/server/db log=$own/reset.log
+  discard_restoring
   [ ! -e "$db/etcd" ] || return 0
+  touch "$own/restoring"
   rm -f "$db/reset-flag"
   if ! /usr/local/bin/k3s server --cluster-reset "--cluster-reset-restore-path=$1" >"$log" 2>&1 </dev/null; then
-    rm -rf "$db/etcd"
     fail "$(tail -n 5 "$log")"
   fi
+  rm -f "$own/restoring"
   say "it has the content of snapshot $1"
+}
+
+discard_restoring() {
+  [ -e "$own/restoring" ] || return 0
+  rm -rf /var/lib/rancher/k3s/server/db/etcd
+  rm -f "$own/restoring"
 }
 
 run_unit() {
@@ -126,7 +141,7 @@ run_unit() {
   touch "$own/joined"
   case $(systemctl is-active "$1") in
     active | activating | reloading)
-      if [ "$changed" = no ] && [ ! -e "$own/restart" ]; then
+      if [ ! -e "$own/pending" ] && [ ! -e "$own/restart" ]; then
         echo 'groundwork-result same'
       else
         systemctl restart --no-block "$1"
@@ -138,5 +153,5 @@ run_unit() {
       echo 'groundwork-result started'
       ;;
   esac
-  rm -f "$own/restart"
+  rm -f "$own/pending" "$own/restart" "$own/rejoining"
 }`;

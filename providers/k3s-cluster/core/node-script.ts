@@ -56,15 +56,15 @@ export function renderApply({ node, files, artifacts, restoreFrom }: NodeOrder):
     nodeLibrary,
     ...files.map(renderFile),
     ...artifacts.map((each) => renderArtifact(each, node)),
-    ...(restoreFrom === undefined ? [] : [`restore_once ${quote(restoreFrom)}`]),
+    restoreFrom === undefined ? "discard_restoring" : `restore_once ${quote(restoreFrom)}`,
     `run_unit ${unitOf(node.role)}`,
   ].join("\n");
 }
 
 /** What a node has, before it is touched. */
 export interface NodeProbe {
-  /** A server's datastore, on its disk. */
-  hasData: boolean;
+  /** A server's datastore, whole on its disk. */
+  data: "none" | "sqlite" | "etcd";
   /** It was a member of a cluster of ours since its disk was made. */
   joined: boolean;
   active: boolean;
@@ -79,8 +79,12 @@ export const probeMark = "groundwork-probe ";
 /** The script whose output `parseProbe` reads. */
 export function renderProbe(role: NodeArguments["role"]): string {
   return [
-    "data=no joined=no active=no",
-    '[ -z "$(ls -A /var/lib/rancher/k3s/server/db 2>/dev/null)" ] || data=yes',
+    "data=none joined=no active=no",
+    // The folder may hold no more than snapshots, and what a restoration was to write may be half of it.
+    "db=/var/lib/rancher/k3s/server/db",
+    "[ ! -e $db/state.db ] || data=sqlite",
+    "[ ! -e $db/etcd/member ] || data=etcd",
+    "[ ! -e /var/lib/groundwork/k3s/restoring ] || data=none",
     "[ ! -e /var/lib/groundwork/k3s/joined ] || joined=yes",
     `case $(systemctl is-active ${unitOf(role)}) in active | activating | reloading) active=yes ;; esac`,
     `token=-; [ ! -s ${tokenFile} ] || [ -e /var/lib/groundwork/k3s/restart ] || token=$(sha256sum ${tokenFile} | cut -d ' ' -f 1)`,
@@ -94,8 +98,8 @@ export function parseProbe(output: string): NodeProbe | undefined {
   const line = output.split("\n").find((each) => each.startsWith(probeMark));
   if (line === undefined) return undefined;
   const [data, joined, active, token, server = ""] = line.slice(probeMark.length).split(" ");
-  const is = (word: string | undefined): boolean => word === "yes";
-  return { hasData: is(data), joined: is(joined), active: is(active), token: token ?? "", server };
+  if (data !== "none" && data !== "sqlite" && data !== "etcd") return undefined;
+  return { data, joined: joined === "yes", active: active === "yes", token: token ?? "", server };
 }
 
 /** Reads what `renderApply` printed: whether k3s was started or started anew. */

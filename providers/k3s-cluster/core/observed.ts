@@ -17,6 +17,9 @@ export interface ObservedNode {
   votes?: boolean;
 }
 
+/** The label that nodes register with: the name of their cluster. */
+export const clusterLabel = "groundwork.dev/cluster";
+
 /** Marks nodes from which this program keeps pods for the time of an upgrade. */
 export const cordonMark = "groundwork.dev/cordoned";
 

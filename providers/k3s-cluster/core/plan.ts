@@ -1,12 +1,14 @@
 import { GroundworkError } from "../../errors.ts";
 import type { ClusterWish } from "./arguments.ts";
-import type { ObservedNode } from "./observed.ts";
+import { clusterLabel, type ObservedNode } from "./observed.ts";
 import { compareVersions, parseVersion } from "./version.ts";
 
 /** One thing that is done to a cluster. Steps are carried out in their order. */
 export type Step =
   /** The cluster begins on one server; which, is decided when all have been asked. */
   | { kind: "found"; servers: readonly string[] }
+  /** The only server's SQLite becomes etcd, for no other server could join it. */
+  | { kind: "moveToEtcd"; server: string }
   | { kind: "join"; role: "server" | "agent"; nodes: readonly string[] }
   | { kind: "remove"; node: string }
   /** Servers take the next server token; from then on none of them starts with the old one. */
@@ -26,6 +28,8 @@ export type ObservedCluster =
   | {
       kind: "exists";
       nodes: readonly ObservedNode[];
+      /** That of the only server, where there is one only. */
+      datastore: ClusterWish["datastore"];
       /** Names of nodes that do not run with the tokens that are wished for. */
       staleTokens: readonly string[];
     };
@@ -37,7 +41,8 @@ export type ObservedCluster =
  * with a snapshot before the first, and know new tokens before anybody joins with them; new nodes come
  * when the servers have the version that they bring. A plan for a cluster that is as wished has no steps.
  *
- * @param ours names of nodes that earlier runs made: no others are ever removed.
+ * @param ours names of nodes that earlier runs made: beside those with this cluster's label, no others are
+ *   ever removed.
  * @throws GroundworkError `k3s-downgrade` or `k3s-skips-minor`.
  */
 export function planCluster(
@@ -81,7 +86,8 @@ export function planCluster(
   );
   return [
     ...observed.nodes
-      .filter(({ name }) => ours.includes(name) && !wished.has(name))
+      .filter(({ name, labels }) => ours.includes(name) || labels[clusterLabel] === wish.cluster)
+      .filter(({ name }) => !wished.has(name))
       .map(({ name }): Step => ({ kind: "remove", node: name })),
     // Before the snapshot, which is restored by the token that it was made with.
     ...(stale("server").length > 0
@@ -93,6 +99,11 @@ export function planCluster(
       ...{ from: version, to: wish.version },
     })),
     ...renew("server"),
+    ...(wish.datastore === "etcd" && observed.datastore === "sqlite"
+      ? names("server")
+          .filter(present)
+          .map((server): Step => ({ kind: "moveToEtcd", server }))
+      : []),
     ...joins(
       "server",
       names("server").filter((name) => !present(name)),
@@ -146,6 +157,15 @@ export function refuseVersions(wish: ClusterWish, nodes: readonly ObservedNode[]
   }
 }
 
+/** Why a cluster cannot have another datastore than it has; undefined where it can. */
+export function refuseDatastore(
+  before: Pick<ClusterWish, "cluster" | "datastore">,
+  wish: Pick<ClusterWish, "datastore">,
+): string | undefined {
+  if (before.datastore !== "etcd" || wish.datastore === "etcd") return undefined;
+  return `datastore: cluster "${before.cluster}" has etcd, of which k3s makes no SQLite; expected etcd. Set datastore: etcd in the stack file.`;
+}
+
 /** A step in a few words, as preview shows it. */
 export function renderStep(step: Step): string {
   switch (step.kind) {
@@ -153,6 +173,8 @@ export function renderStep(step: Step): string {
       return step.servers.length === 1
         ? `found the cluster on ${String(step.servers[0])}`
         : `found the cluster on one of ${step.servers.join(", ")}, once none of them has one`;
+    case "moveToEtcd":
+      return `restart ${step.server} with etcd in place of SQLite, so that servers can join it`;
     case "join":
       return `join ${step.role}s ${step.nodes.join(", ")}`;
     case "remove":

@@ -15,8 +15,8 @@ export interface EtcdSnapshot {
 
 const mark = "groundwork-snapshot ";
 const folder = "/var/lib/rancher/k3s/server/db";
-/** Holds the name of the snapshot that a server was reset to, until its cluster is whole again. */
-const resetMark = "/var/lib/groundwork/k3s/reset-to";
+/** On a server that joins what was restored: its own data lie aside, and what it has now is not its own. */
+const rejoinMark = "/var/lib/groundwork/k3s/rejoining";
 
 /**
  * Lists what a server can be restored from, whether k3s runs or not: k3s's own list needs a server
@@ -60,16 +60,8 @@ export function parseSnapshots(output: string): EtcdSnapshot[] {
   });
 }
 
-/** Stops k3s on a server; its pods go on running. Prints the snapshot that a broken-off run reset it to. */
-export const stopScript = `set -e
-systemctl stop k3s
-[ ! -s ${resetMark} ] || printf '${mark}reset %s\\n' "$(cat ${resetMark})"`;
-
-/** Reads which snapshot a server was reset to by a run that broke off. */
-export function parseReset(output: string): string | undefined {
-  const line = output.split("\n").find((each) => each.startsWith(`${mark}reset `));
-  return line?.slice(`${mark}reset `.length);
-}
+/** Stops k3s on a server; its pods go on running. */
+export const stopScript = "systemctl stop k3s";
 
 /** Rewrites how a server finds its cluster, as `renderConfig` would. */
 const founds = `sed -i '/^server:/d' ${configFile}
@@ -79,7 +71,8 @@ echo ${quote(`server: "${url}"`)} >>${configFile}`;
 
 /**
  * Makes a server, which must be stopped, the only member of its cluster with a snapshot's content. The
- * token of that time opens it; the present one is put aside for `retakeScript`.
+ * token of that time opens it; the present one is put aside for `retakeScript`, and taken back first where
+ * a run that broke off has left it there.
  */
 export function renderReset({ name, place, takenSeconds }: EtcdSnapshot): string {
   const source =
@@ -87,9 +80,10 @@ export function renderReset({ name, place, takenSeconds }: EtcdSnapshot): string
       ? ["--etcd-s3=false", `--cluster-reset-restore-path=${folder}/snapshots/${name}`]
       : [`--cluster-reset-restore-path=${name}`];
   return String.raw`${nodeLibrary}
+[ ! -e "$own/present-token" ] || mv -f "$own/present-token" ${tokenFile}
 for each in $(ls -tr ${oldTokens} 2>/dev/null); do # the first that ceased to be the cluster's after it
   if [ "$(stat -c %Y "${oldTokens}/$each")" -gt ${String(takenSeconds)} ]; then
-    [ -e "$own/present-token" ] || install -m 0600 ${tokenFile} "$own/present-token"
+    install -m 0600 ${tokenFile} "$own/present-token"
     install -m 0600 "${oldTokens}/$each" ${tokenFile}
     say "the token of that time is used"
     break
@@ -101,8 +95,7 @@ log=$own/reset.log
 if ! ${k3sBinary} server --cluster-reset ${source.map(quote).join(" ")} >"$log" 2>&1 </dev/null; then
   tail -n 5 "$log" >&2
   exit 1
-fi
-printf '%s\n' ${quote(name)} >${resetMark}`;
+fi`;
 }
 
 /** Has a server that runs with the token of a snapshot's time take the present one again. */
@@ -114,17 +107,24 @@ mv -f "$own/present-token" ${tokenFile}
 systemctl restart k3s
 say "the present token is the cluster's again"`;
 
-/** Sets a stopped server's own data aside, so that it joins what was restored on another one. */
+/**
+ * Sets a stopped server's own data aside, so that it joins what was restored on another one; what it has
+ * from a run that broke off is not its own.
+ */
 export function renderRejoin(url: string): string {
   return `set -e
 ${joins(url)}
-if [ -e ${folder}/etcd ]; then
+if [ -e ${rejoinMark} ]; then
+  rm -rf ${folder}/etcd
+elif [ -e ${folder}/etcd ]; then
   rm -rf ${folder}/etcd-before-restore
   mv ${folder}/etcd ${folder}/etcd-before-restore
 fi
+mkdir -p ${rejoinMark.slice(0, rejoinMark.lastIndexOf("/"))}
+touch ${rejoinMark}
 rm -rf ${folder}/etcd-tmp ${folder}/reset-flag
 systemctl start --no-block k3s`;
 }
 
-/** Says on the restored server that all is done. */
-export const doneScript = `rm -f ${resetMark}`;
+/** Says on a server which has joined that what it has is its own again. */
+export const joinedScript = `rm -f ${rejoinMark}`;

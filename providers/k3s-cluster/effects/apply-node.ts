@@ -4,7 +4,7 @@ import { listNodeFiles } from "../core/node-files.ts";
 import { parseApplied, renderApply, sayMark } from "../core/node-script.ts";
 import { runKubectl } from "./api.ts";
 import { guestOf, type Rollout } from "./at-work.ts";
-import { patient } from "./guests.ts";
+import { patient, startDeadline } from "./guests.ts";
 import { presignArtifacts, snapshotSettings } from "./object-store.ts";
 
 /**
@@ -12,20 +12,20 @@ import { presignArtifacts, snapshotSettings } from "./object-store.ts";
  *
  * @param restored the name of a server without data that begins with a snapshot.
  */
-export async function nodeApplier(
+export function nodeApplier(
   args: ClusterArguments,
-  { guests, report, deadline }: Pick<Rollout, "guests" | "report" | "deadline">,
+  { guests, report }: Pick<Rollout, "guests" | "report">,
   restored?: string,
-): Promise<Rollout["apply"]> {
-  const presigned = await presignArtifacts(args);
-  const artifacts = listArtifacts(args, presigned);
+): Rollout["apply"] {
   const snapshots = snapshotSettings(args);
-  const secrets = [
-    ...[args.token, args.agentToken, ...Object.values(presigned)],
-    ...(snapshots?.secrets ?? []),
-  ];
   const { restoreFrom } = args;
   const apply: Rollout["apply"] = async (node, membership) => {
+    const presigned = await presignArtifacts(args); // a rollout may last longer than they are good for
+    const artifacts = listArtifacts(args, presigned);
+    const secrets = [
+      ...[args.token, args.agentToken, ...Object.values(presigned)],
+      ...(snapshots?.secrets ?? []),
+    ];
     const files = listNodeFiles(args, node, membership, snapshots?.content);
     const output = await guestOf({ guests }, node.name).run(
       renderApply({ node, files, artifacts, ...(restored === node.name && { restoreFrom }) }),
@@ -40,7 +40,7 @@ export async function nodeApplier(
     );
     return parseApplied(output) ?? "same";
   };
-  return patient(apply, deadline);
+  return (...words) => patient(apply, startDeadline(args.timeoutSeconds))(...words);
 }
 
 /** Deletes the Node of a machine whose disk was made anew; a server's place in etcd goes with it. */

@@ -39,15 +39,26 @@ export function required<T>(map: ReadonlyMap<string, Promise<T>>, name: string):
   return found;
 }
 
+/** The datastore that the cluster has now: it may be to become another one. */
+export async function presentDatastore({
+  args,
+  probes,
+  through,
+}: Pick<Rollout, "args" | "probes" | "through">): Promise<ClusterArguments["datastore"]> {
+  const { data } = await required(probes, through.name);
+  return data === "sqlite" ? "sqlite" : args.datastore;
+}
+
 /** How a node finds its cluster: as before, where that server is still one of ours. */
 export async function membershipOf(
   { args, probes, through }: Pick<Rollout, "args" | "probes" | "through">,
   node: NodeArguments,
 ): Promise<Membership> {
-  const { hasData, server } = await required(probes, node.name);
+  const { data, server } = await required(probes, node.name);
   const known = args.nodes.some((each) => each.role === "server" && serverUrl(each) === server);
   if (known && server !== serverUrl(node)) return { kind: "joins", server };
-  if (node.name === through.name || (node.role === "server" && hasData)) return { kind: "founds" };
+  if (node.name === through.name || (node.role === "server" && data !== "none"))
+    return { kind: "founds" };
   return { kind: "joins", server: serverUrl(through) };
 }
 
@@ -62,6 +73,14 @@ export async function awaitRestarted(rollout: Rollout, node: NodeArguments): Pro
     timeoutSeconds: Math.ceil(rollout.deadline.left()),
   });
   await awaitNodes(rollout, [node]);
+}
+
+/** Has a node run with what it shall have, and waits for it where that is something else. */
+export async function renew(rollout: Rollout, node: NodeArguments): Promise<void> {
+  const became = await rollout.apply(node, await membershipOf(rollout, node));
+  if (became === "same") return;
+  rollout.report(`${node.name}: k3s was ${became} with what changed`);
+  await awaitRestarted(rollout, node);
 }
 
 /** Waits until these nodes are as wished. */

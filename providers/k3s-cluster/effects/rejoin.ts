@@ -29,7 +29,7 @@ export async function rejoin(
   };
   try {
     if (isListed) await forgetNode(base, name);
-    const apply = await nodeApplier(args, base);
+    const apply = nodeApplier(args, base);
     await apply(node, { kind: "joins", server: serverUrl(base.through) });
     await awaitNodes({ ...base, apply }, [node]);
   } catch (error) {

@@ -1,9 +1,8 @@
 import type { Guest } from "../../host/effects/host.ts";
 import {
-  doneScript,
   type EtcdSnapshot,
+  joinedScript,
   listSnapshotsScript,
-  parseReset,
   parseSnapshots,
   renderRejoin,
   renderReset,
@@ -48,7 +47,9 @@ export interface Restore {
 
 /**
  * Brings a cluster back to a snapshot: all servers stop, one is reset to it, the others join that one.
- * A run that broke off goes on behind the reset when the same snapshot is asked for again.
+ * A run that broke off is done again from the beginning. Nothing stops unless all servers can be entered.
+ *
+ * @throws GroundworkError, as what is run on servers does
  */
 export async function restoreCluster(restore: Restore): Promise<void> {
   const { snapshot, on, others, timeoutSeconds, report } = restore;
@@ -61,16 +62,12 @@ export async function restoreCluster(restore: Restore): Promise<void> {
   const start = (guest: Guest): Promise<string> =>
     run(guest, "until systemctl start k3s; do sleep 1; done", "start k3s");
 
-  const [stopped = ""] = await Promise.all(
-    [on, ...others].map(({ guest }) => run(guest, stopScript, "stop k3s")),
-  );
-  report(`k3s stands still on ${[on, ...others].map(({ guest }) => guest.name).join(", ")}`);
-  if (parseReset(stopped) === snapshot.name)
-    report(`${on.guest.name} was reset to ${snapshot.name} by an earlier run`);
-  else {
-    await run(on.guest, renderReset(snapshot), `restore snapshot ${snapshot.name}`);
-    report(`${on.guest.name} has the content of ${snapshot.name}`);
-  }
+  const all = [on, ...others].map(({ guest }) => guest);
+  await Promise.all(all.map((guest) => run(guest, "true", "see whether it can be entered")));
+  await stopAll(all, run);
+  report(`k3s stands still on ${all.map(({ name }) => name).join(", ")}`);
+  await run(on.guest, renderReset(snapshot), `restore snapshot ${snapshot.name}`);
+  report(`${on.guest.name} has the content of ${snapshot.name}`);
   await start(on.guest);
   await awaitAnswer({ guest: on.guest, deadline });
   await run(on.guest, retakeScript, "have k3s take the present token");
@@ -82,5 +79,22 @@ export async function restoreCluster(restore: Restore): Promise<void> {
     await start(guest);
     report(`${guest.name} has joined it`);
   }
-  await run(on.guest, doneScript, "take away the mark of the restoration");
+  for (const { guest } of others)
+    await run(guest, joinedScript, "take away the mark of the restoration");
+}
+
+/** Stops k3s on all servers; where one does not stop, the others are started again. */
+async function stopAll(
+  guests: readonly Guest[],
+  run: (guest: Guest, script: string, purpose: string) => Promise<string>,
+): Promise<void> {
+  const stopped = await Promise.allSettled(
+    guests.map((guest) => run(guest, stopScript, "stop k3s")),
+  );
+  const failure = stopped.find(({ status }) => status === "rejected");
+  if (failure?.status !== "rejected") return;
+  await Promise.allSettled(
+    guests.map((guest) => run(guest, "systemctl start --no-block k3s", "start k3s again")),
+  );
+  throw failure.reason;
 }

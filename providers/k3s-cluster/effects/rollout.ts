@@ -6,15 +6,8 @@ import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { renderKubeconfig } from "../core/kubeconfig.ts";
 import type { NodeProbe } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
-import { planBeginning, planCluster, renderStep, type Step } from "../core/plan.ts";
-import {
-  awaitNodes,
-  awaitRestarted,
-  guestOf,
-  membershipOf,
-  required,
-  type Rollout,
-} from "./at-work.ts";
+import { planBeginning, planCluster, renderStep } from "../core/plan.ts";
+import { awaitNodes, guestOf, presentDatastore, renew, required, type Rollout } from "./at-work.ts";
 import { tokenDigest } from "../core/tokens.ts";
 import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
 import { forgetNode, nodeApplier } from "./apply-node.ts";
@@ -74,7 +67,10 @@ async function roll(
   for (const probe of probes.values()) probe.catch(() => undefined); // each is awaited in its turn
   const servers = args.nodes.filter(({ role }) => role === "server");
   const sightings = await Promise.all(
-    servers.map(async ({ name }) => ({ name, ...(await required(probes, name)) })),
+    servers.map(async ({ name }) => {
+      const { data } = await required(probes, name);
+      return { name, hasData: data !== "none" };
+    }),
   );
   time("servers entered");
   const beginning = planBeginning(
@@ -86,7 +82,7 @@ async function roll(
   if (beginning.kind === "refused") throw beginning.reason;
   const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
   const restored = beginning.kind === "restore" ? beginning.server : undefined;
-  const apply = await nodeApplier(args, { guests, report, deadline }, restored);
+  const apply = nodeApplier(args, { guests, report }, restored);
   const of = (names: readonly string[]): NodeArguments[] =>
     servers.filter(({ name }) => names.includes(name));
   const base = { args, deadline, guests, probes, report, apply };
@@ -103,17 +99,18 @@ async function roll(
   const staleTokens = await listStaleTokens(rollout, seen);
   const steps = planCluster(
     args,
-    found ? { kind: "none" } : { kind: "exists", nodes: seen, staleTokens },
+    found
+      ? { kind: "none" }
+      : { kind: "exists", nodes: seen, staleTokens, datastore: await presentDatastore(rollout) },
     before.ours,
   );
   const renewed = (): Rollout["deadline"] => startDeadline(args.timeoutSeconds);
-  /** Nodes that are upgraded or removed one after the other have the whole time each. */
-  const unhurried = (whole: Rollout, { kind }: Step): Rollout =>
-    kind === "found" || kind === "join" ? whole : { ...whole, deadline: renewed() };
+  /** Only where a cluster is founded all of its nodes have the time together. */
+  const unhurried = (): Rollout => (found ? rollout : { ...rollout, deadline: renewed() });
   const pending: Promise<void>[] = [];
   for (const step of steps) {
     report(renderStep(step));
-    const work = runStep(unhurried(rollout, step), step);
+    const work = runStep(unhurried(), step);
     // Agents find the API by themselves, however long it takes, and need not wait for who founds it.
     if (step.kind === "found" || (step.kind === "join" && step.role === "agent"))
       pending.push(work);
@@ -122,9 +119,9 @@ async function roll(
     work.catch(() => undefined);
   }
   await Promise.all(pending);
-  if (!found) await configure(rollout, seen);
+  if (!found) await configure(unhurried, seen);
   time("k3s started everywhere");
-  const nodes = await settle(found ? rollout : { ...rollout, deadline: renewed() });
+  const nodes = await settle(unhurried());
   time("all as wished");
   const kubeconfig = await readKubeconfig(guestOf(rollout, through.name));
   return {
@@ -202,16 +199,10 @@ async function listStaleTokens(
 }
 
 /** Renews what changed on nodes that were there before, servers one by one. */
-async function configure(rollout: Rollout, seen: readonly ObservedNode[]): Promise<void> {
-  const { args } = rollout;
-  const present = args.nodes.filter(({ name }) => seen.some((node) => node.name === name));
-  for (const node of present) {
-    const became = await rollout.apply(node, await membershipOf(rollout, node));
-    if (became !== "same") {
-      rollout.report(`${node.name}: k3s was ${became} with what changed`);
-      await awaitRestarted(rollout, node);
-    }
-  }
+async function configure(unhurried: () => Rollout, seen: readonly ObservedNode[]): Promise<void> {
+  const { nodes } = unhurried().args;
+  for (const node of nodes.filter(({ name }) => seen.some((each) => each.name === name)))
+    await renew(unhurried(), node);
 }
 
 /** Waits for all, after labels and taints that a node gives itself only when it joins were set. */

@@ -11,6 +11,8 @@ import {
   guestOf,
   membershipOf,
   nodeOf,
+  presentDatastore,
+  renew,
   required,
   type Rollout,
   serverUrl,
@@ -22,6 +24,8 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
     case "found":
       await rollout.apply(rollout.through, { kind: "founds" });
       return;
+    case "moveToEtcd":
+      return renew(rollout, nodeOf(rollout, step.server));
     case "join":
       return join(rollout, step);
     case "remove":
@@ -34,7 +38,11 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
         step.nodes.map((name) => nodeOf(rollout, name)),
       );
     case "snapshot":
-      return saveDatastore(throughOf(rollout), rollout.args, rollout.deadline);
+      return saveDatastore(
+        throughOf(rollout),
+        { version: rollout.args.version, datastore: await presentDatastore(rollout) },
+        rollout.deadline,
+      );
     case "upgradeServer":
       return upgradeServer(rollout, nodeOf(rollout, step.node));
     case "upgradeAgents":

@@ -1,7 +1,7 @@
 import { GroundworkError } from "../../errors.ts";
 import type { NodeArguments } from "../core/arguments.ts";
 import { renderRotateToken, renderTokenFiles } from "../core/tokens.ts";
-import { awaitRestarted, guestOf, membershipOf, type Rollout } from "./at-work.ts";
+import { guestOf, renew, type Rollout } from "./at-work.ts";
 
 /**
  * Has the cluster take the wished server token, and gives it to every server at once, so that one which
@@ -38,8 +38,5 @@ export async function renewTokens(
   rollout: Rollout,
   nodes: readonly NodeArguments[],
 ): Promise<void> {
-  for (const node of nodes) {
-    const became = await rollout.apply(node, await membershipOf(rollout, node));
-    if (became !== "same") await awaitRestarted(rollout, node);
-  }
+  for (const node of nodes) await renew(rollout, node);
 }

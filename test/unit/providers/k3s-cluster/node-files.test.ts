@@ -65,6 +65,31 @@ describe("listNodeFiles", () => {
     assert.deepEqual(of(agent, "etcd-s3: true"), []);
   });
 
+  it("take away registries and the audit policy where they are asked for no more", () => {
+    const of = (node: NodeArguments, changes: Partial<ClusterArguments> = {}): unknown[] =>
+      listNodeFiles({ ...args, ...changes }, node, { kind: "founds" })
+        .filter(({ path }) => /registries|audit/.test(path))
+        .map(({ path, content }) => [path.split("/").at(-1), content]);
+    assert.deepEqual(of(server), [
+      ["audit.yaml", undefined],
+      ["registries.yaml", undefined],
+    ]);
+    assert.deepEqual(of(agent, { registries: "mirrors: {}", auditPolicy: "rules: []" }), [
+      ["registries.yaml", "mirrors: {}"],
+    ]);
+  });
+
+  it("restart agents for another backend of flannel, which they take from the servers", () => {
+    const of = (node: NodeArguments, backend: string): string | undefined => {
+      const config = { ...server.config, "flannel-backend": backend };
+      const nodes = [{ ...server, config }, agent];
+      const files = listNodeFiles({ ...args, nodes }, node, { kind: "founds" });
+      return files.find(({ path }) => path.endsWith("config.yaml"))?.content;
+    };
+    assert.notEqual(of(agent, "vxlan"), of(agent, "host-gw"));
+    assert.equal(of(server, "vxlan"), of(server, "host-gw"), "it is in a server's own options");
+  });
+
   it("keeps tokens out of config.yaml", () => {
     const config = listNodeFiles(args, server, { kind: "founds" }).find(({ path }) =>
       path.endsWith("config.yaml"),
@@ -146,8 +171,8 @@ describe("scripts for nodes", () => {
   });
 
   it("read back what the probe prints", () => {
-    assert.deepEqual(parseProbe("motd\ngroundwork-probe yes no yes - https://a:6443\n"), {
-      ...{ hasData: true, joined: false, active: true, token: "-", server: "https://a:6443" },
+    assert.deepEqual(parseProbe("motd\ngroundwork-probe etcd no yes - https://a:6443\n"), {
+      ...{ data: "etcd", joined: false, active: true, token: "-", server: "https://a:6443" },
     });
     assert.equal(parseProbe("sudo: unknown user"), undefined);
   });

@@ -6,6 +6,7 @@ import {
   type ObservedCluster,
   planBeginning,
   planCluster,
+  refuseDatastore,
   renderStep,
 } from "../../../../providers/k3s-cluster/core/plan.ts";
 
@@ -31,7 +32,7 @@ function wish(
   changes: Partial<ClusterWish> = {},
 ): ClusterWish {
   return {
-    ...{ version, datastore: "etcd" as const, maxUnavailable: 1 },
+    ...{ cluster: "kube", version, datastore: "etcd" as const, maxUnavailable: 1 },
     nodes: [
       ...servers.map((name) => ({ name, role: "server" as const })),
       ...agents.map((name) => ({ name, role: "agent" as const })),
@@ -41,7 +42,7 @@ function wish(
 }
 
 const exists = (...nodes: ObservedNode[]): ObservedCluster => ({
-  ...{ kind: "exists", nodes, staleTokens: [] },
+  ...{ kind: "exists", nodes, datastore: "etcd", staleTokens: [] },
 });
 const steps = (...args: Parameters<typeof planCluster>): string[] =>
   planCluster(...args).map(renderStep);
@@ -64,6 +65,37 @@ describe("planCluster", () => {
       "drain w1 and delete its Node",
       "join agents w2",
     ]);
+  });
+
+  it("removes a node that joined in a run that failed, of which only its label tells", () => {
+    const joined = (name: string, cluster: string): ObservedNode =>
+      node(name, { labels: { "groundwork.dev/cluster": cluster } });
+    const seen = exists(node("a"), joined("b", "kube"), joined("c", "other"));
+    assert.deepEqual(steps(wish(["a"], []), seen, ["a"]), ["drain b and delete its Node"]);
+  });
+
+  it("makes etcd of the only server's SQLite before others join it", () => {
+    const old = { version: "v1.34.2+k3s1" };
+    const seen = (...nodes: ObservedNode[]): ObservedCluster =>
+      ({ ...exists(...nodes), datastore: "sqlite" }) as ObservedCluster;
+    assert.deepEqual(
+      steps(wish(["a", "b", "c"], ["w"]), seen(node("a", old), node("w", old)), []),
+      [
+        "save the datastore",
+        `upgrade server a from v1.34.2+k3s1 to ${version}`,
+        "restart a with etcd in place of SQLite, so that servers can join it",
+        "join servers b, c",
+        `drain agents w and upgrade them to ${version}`,
+      ],
+    );
+    assert.deepEqual(steps(wish(["a"], [], { datastore: "sqlite" }), seen(node("a")), []), []);
+  });
+
+  it("is refused where etcd were to become SQLite, as by one server in place of three", () => {
+    const has = { cluster: "kube", datastore: "etcd" } as const;
+    assert.match(refuseDatastore(has, { datastore: "sqlite" }) ?? "", /cluster "kube" has etcd/);
+    assert.equal(refuseDatastore(has, { datastore: "etcd" }), undefined);
+    assert.equal(refuseDatastore({ ...has, datastore: "sqlite" }, has), undefined);
   });
 
   it("never removes a node that is not ours", () => {

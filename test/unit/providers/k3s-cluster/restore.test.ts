@@ -3,7 +3,6 @@ import { execFileSync } from "node:child_process";
 import {
   type EtcdSnapshot,
   listSnapshotsScript,
-  parseReset,
   parseSnapshots,
   renderRejoin,
   renderReset,
@@ -35,13 +34,6 @@ describe("parseSnapshots", () => {
         takenSeconds: taken + 1,
       },
     ]);
-  });
-});
-
-describe("parseReset", () => {
-  it("reads to which snapshot a run that broke off had got", () => {
-    assert.equal(parseReset("groundwork-snapshot reset daily-cp1-1\n"), "daily-cp1-1");
-    assert.equal(parseReset("nothing\n"), undefined);
   });
 });
 

@@ -94,7 +94,8 @@ describe("isBack", () => {
 
 describe("a disk that is written anew", () => {
   const settings = {
-    ...({ version: "v1.34.3+k3s1", datastore: "etcd", maxUnavailable: 1 } as const),
+    ...({ cluster: "kube", version: "v1.34.3+k3s1" } as const),
+    ...({ datastore: "etcd", maxUnavailable: 1 } as const),
     nodes: names.map(node),
   };
   const old = { version: "v1.34.2+k3s1" };
