@@ -1,7 +1,8 @@
 import * as assert from "node:assert/strict";
+import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { useComposeLab, failureOf } from "../support/compose-lab.ts";
+import { busybox, failureOf, useComposeLab } from "../support/compose-lab.ts";
 import { until } from "../support/until.ts";
 
 describe("a deployment of a Compose project that goes wrong", function () {
@@ -180,6 +181,43 @@ describe("a deployment of a Compose project that goes wrong", function () {
     assert.equal(lab().page(), "second page");
     assert.deepEqual(fs.readdirSync(path.join(lab().store, "staging")), []);
     assert.deepEqual((await lab().plan()).steps, []);
+  });
+
+  it("leaves the release alone that ran when it began to wait, for another may come back to it", async () => {
+    await lab().deploy();
+    const release = fs.readlinkSync(lab().path);
+    const tree = path.join(path.dirname(lab().path), release);
+    lab().engine.docker("rm", "-f", lab().containers()["worker"] ?? "");
+    // Stands in for the other deployment: it holds the lock, and makes its own release the present one.
+    const lock = path.join(lab().store, "lock");
+    const hold = 'exec 9>>"$0"; flock 9; exec sleep infinity';
+    const other = spawn("bash", ["-c", hold, lock], { stdio: "ignore" });
+    try {
+      const waiting = failureOf(lab().deploy({ lockTimeoutSeconds: 7 }));
+      const waits = (): boolean => spawnSync("pgrep", ["-f", "^flock -w 7 9$"]).stdout.length > 0;
+      await until(waits, "the deployment that waits");
+      fs.cpSync(tree, `${tree}-2`, { recursive: true });
+      fs.rmSync(lab().path);
+      fs.symlinkSync(`${release}-2`, lab().path);
+      assert.equal((await waiting).code, "deployment-under-way");
+      assert.equal(fs.readFileSync(path.join(tree, "www/index.html"), "utf8"), "first page\n");
+    } finally {
+      other.kill("SIGKILL");
+    }
+  });
+
+  it("goes back to a project that was made of other Compose files", async () => {
+    const extra = "compose.it's-more.yaml";
+    lab().write(extra, `services: { more: { image: ${busybox}, command: [sleep, "3600"] } }\n`);
+    await lab().deploy({ composeFiles: ["compose.yaml", extra] });
+    const before = lab().containers();
+    assert.deepEqual(Object.keys(before).sort(), ["more", "web", "worker"]);
+    lab().removeSource(extra);
+    breakWeb();
+    const error = await failureOf(lab().deploy());
+    assert.match(error.message, /The previous project runs again/);
+    assert.deepEqual(Object.keys(lab().containers()).sort(), ["more", "web", "worker"]);
+    assert.equal(lab().page(), "first page");
   });
 
   it("refuses a deployment that may not wait while another is under way", async () => {

@@ -7,7 +7,6 @@ import { renderSmoke } from "./smoke.ts";
 export interface Activation {
   layout: Layout;
   project: string;
-  composeFiles: readonly string[];
   /** Folder name of the release to run. */
   release: string;
   /** Whether it waits in the staging folder; otherwise it runs already, and only services are down. */
@@ -43,10 +42,10 @@ export interface Activation {
  * - `failed`: with `stage`, `reason`, `failed` (services and their logs) and `rollback`.
  */
 export function renderActivate(activation: Activation): string {
-  const { layout, project, release, composeFiles } = activation;
+  const { layout, project, release } = activation;
   return [
     prelude,
-    renderCompose(project, composeFiles),
+    renderCompose(project),
     renderContainers(project),
     `path=${quote(layout.path)} store=${quote(layout.store)} store_name=${quote(layout.storeName)}`,
     `project=${quote(project)} release=${quote(release)} good=${quote(activation.good ?? "")}`,
@@ -56,6 +55,7 @@ export function renderActivate(activation: Activation): string {
     'log=$(mktemp) && trap \'rm -f -- "$log" "$store/reserve"\' EXIT',
     `up() { compose "$path" up -d --wait --wait-timeout ${String(activation.upTimeoutSeconds)} --remove-orphans --no-build --pull never 9>&-; }`,
     helpers,
+    renderDrop(activation.staged),
     renderSmoke(activation.smokeChecks, activation.smokeScript, activation.smokeArguments),
     'exec 9>>"$store/lock"',
     `flock -w ${String(activation.lockTimeoutSeconds)} 9 || { drop; say result busy; exit 0; }`,
@@ -114,10 +114,18 @@ function renderCheckScript(script: string | undefined): string[] {
   ];
 }
 
+/**
+ * What was staged and will not run is removed, unless it is the one that does. Nothing else is: by now a
+ * release that ran may be the one to come back to, with its folders mounted.
+ */
+function renderDrop(staged: boolean): string {
+  return staged
+    ? `drop() { [ "$(readlink "$path" 2>/dev/null || true)" = "$store_name/releases/$release" ] || rm -rf --one-file-system -- "$new"; }`
+    : "drop() { :; }";
+}
+
 /** The parts of a deployment, in the shell's words. */
 const helpers = `
-# A release that will not run is removed, unless it is the one that does.
-drop() { [ "$(readlink "$path" 2>/dev/null || true)" = "$store_name/releases/$release" ] || rm -rf --one-file-system -- "$new"; }
 refuse() { drop; say reason "$1"; say result refused; exit 0; }
 
 # In one step: the path names the one release or the other at every moment.

@@ -55,7 +55,10 @@ export const argumentsSchema = z.strictObject({
     ),
   project: z.string().regex(/^[a-z0-9][a-z0-9_-]*$/, "must be lower-case letters, digits, - and _"),
   owner: z.string().regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/, "must be <project>/<stack>"),
-  composeFiles: z.array(relativePath).min(1).default(["compose.yaml"]),
+  composeFiles: z
+    .array(relativePath.regex(/^[^:]+$/, "must be a path without a colon"))
+    .min(1)
+    .default(["compose.yaml"]),
   environment: variables.default({}),
   secrets: variables.default({}),
   engine: z.enum(engines).default("present"),

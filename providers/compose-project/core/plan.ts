@@ -94,7 +94,7 @@ export function planProject(
     ...(install ? (["installEngine"] as const) : []),
     ...(stage && wishes.images === "preload" ? (["loadImages"] as const) : []),
     ...(stage ? (["syncFiles"] as const) : []),
-    ...(hasWork && wishes.images !== "preload" ? (["pullImages"] as const) : []),
+    ...(hasWork && wishes.images === "pull" ? (["pullImages"] as const) : []),
     ...(hasWork && wishes.images !== "preload" && builds ? (["buildImages"] as const) : []),
     ...(hasWork ? (["checkConfiguration", "composeUp"] as const) : []),
     ...(hasWork && (wishes.smokeChecks.length > 0 || wishes.smokeScript !== undefined)

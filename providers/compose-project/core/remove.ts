@@ -11,16 +11,15 @@ export function renderRemove(
   options: {
     project: string;
     owner: string;
-    composeFiles: readonly string[];
     deleteData: boolean;
     lockTimeoutSeconds: number;
   },
 ): string {
-  const { project, owner, composeFiles, deleteData, lockTimeoutSeconds } = options;
+  const { project, owner, deleteData, lockTimeoutSeconds } = options;
   const filter = `--filter label=com.docker.compose.project=${project}`;
   return [
     prelude,
-    renderCompose(project, composeFiles),
+    renderCompose(project),
     `path=${quote(layout.path)} store=${quote(layout.store)}`,
     '[ -d "$store" ] || { say result done; exit 0; }',
     `[ "$(cat "$store/owner" 2>/dev/null || true)" = ${quote(owner)} ] || { say result foreign; exit 0; }`,

@@ -29,13 +29,22 @@ export const prelude = [
   "}",
 ].join("\n");
 
-/** Defines `compose`, which runs Compose for the tree at its first argument. */
-export function renderCompose(project: string, composeFiles: readonly string[]): string {
-  const files = [...composeFiles, overrideFile];
-  const options = files.map((file) => `-f "$tree"/${quote(file)}`).join(" ");
+/**
+ * Defines `compose`, which runs Compose for the tree at its first argument. Which files make it up is
+ * told by its own `.env`: the project to come back to may be made of others.
+ */
+export function renderCompose(project: string): string {
   return [
+    "compose() {",
+    "  local tree=$1 names name files=()",
+    "  shift",
+    `  names=$(sed -n "s/^COMPOSE_FILE='\\(.*\\)'\\$/\\1/p" "$tree"/${environmentFile})`,
+    "  while IFS= read -r -d : name; do",
     // Paths as they are given, for with the link's target in them every release would be a new service.
-    `compose() { local tree=$1; shift; docker compose --ansi never --progress quiet -p ${project} --project-directory "$tree" ${options} --env-file "$tree"/${environmentFile} "$@"; }`,
+    `    files+=(-f "$tree/\${name//"\\'"/"'"}")`,
+    '  done <<<"$names:"',
+    `  docker compose --ansi never --progress quiet -p ${project} --project-directory "$tree" "\${files[@]}" --env-file "$tree"/${environmentFile} "$@"`,
+    "}",
   ].join("\n");
 }
 
@@ -160,10 +169,10 @@ export function renderStageEnd(
 }
 
 /** Has Compose resolve the tree at `$stage`; says `root` and `model`, or `invalid` with its reason. */
-function renderResolve(project: string, composeFiles: readonly string[]): string {
+function renderResolve(project: string): string {
   return [
     "find_docker",
-    renderCompose(project, composeFiles),
+    renderCompose(project),
     `[ -e "$stage"/${overrideFile} ] || echo '{"services":{}}' >"$stage"/${overrideFile}`,
     'errors=$(mktemp) && say root "$stage"',
     `if model=$(compose "$stage" config --format json 2>"$errors"); then say model "$model"; else say invalid "$(cat "$errors")"; fi`,
@@ -172,12 +181,8 @@ function renderResolve(project: string, composeFiles: readonly string[]): string
 }
 
 /** Has Compose resolve a release that has been staged. */
-export function renderModel(
-  stage: string,
-  project: string,
-  composeFiles: readonly string[],
-): string {
-  return [prelude, `stage=${quote(stage)}`, renderResolve(project, composeFiles)].join("\n");
+export function renderModel(stage: string, project: string): string {
+  return [prelude, `stage=${quote(stage)}`, renderResolve(project)].join("\n");
 }
 
 /**
@@ -187,20 +192,15 @@ export function renderModel(
  */
 export function renderPreviewModel(
   layout: Layout,
-  options: {
-    project: string;
-    composeFiles: readonly string[];
-    sent: readonly ProjectFile[];
-    kept: readonly string[];
-  },
+  options: { project: string; sent: readonly ProjectFile[]; kept: readonly string[] },
 ): string {
-  const { project, composeFiles, sent, kept } = options;
+  const { project, sent, kept } = options;
   return [
     prelude,
     `stage=$(mktemp -d) && trap 'rm -rf -- "$stage"' EXIT`,
     `(cd "$stage" && xargs -r -d '\\n' mkdir -p --) ${lines(parents(sent))}`,
     renderStageCopy(layout, "$stage", kept),
     renderStageFiles("$stage", sent),
-    renderResolve(project, composeFiles),
+    renderResolve(project),
   ].join("\n");
 }

@@ -85,7 +85,7 @@ export async function examine(
   const upload = new Set(planChanges(files, observed.files).upload);
   const small = files.filter(({ content }) => content.length <= largestForModel);
   const script = renderPreviewModel(layoutOf(args.path), {
-    ...{ project: args.project, composeFiles: args.composeFiles },
+    project: args.project,
     sent: small.filter((file) => upload.has(file.path)),
     kept: small.filter((file) => !upload.has(file.path)).map((file) => file.path),
   });
@@ -170,9 +170,9 @@ async function deployOnce(
     : (observed.release ?? "");
   const staged = `${layout.store}/staging/${release}`;
   if (stage) await stageRelease(host, { layout, staged, owner: args.owner, files, observed });
-  const { project, composeFiles } = args;
+  const { project } = args;
   const model = stage
-    ? await readModel(host, args, files, renderModel(staged, project, composeFiles))
+    ? await readModel(host, args, files, renderModel(staged, project))
     : undefined;
   const services = model?.services ?? [];
   const state =

@@ -25,7 +25,7 @@ const file = (path: string, mode: "0644" | "0600" = "0644") => ({
 const files = [file("compose.yaml"), file("it's here/a b.yml"), file(".env", "0600")];
 const staged = `${layout.store}/staging/r2`;
 const activation = {
-  ...{ layout, project: "lab", composeFiles: ["compose.yaml"], release: "r2", staged: true },
+  ...{ layout, project: "lab", release: "r2", staged: true },
   ...{
     override: "{}",
     imageNames: ["a:1"],
@@ -47,12 +47,12 @@ const scripts: Record<string, string> = {
     renderStageEnd(layout, staged, files),
   ].join("\n"),
   preview: renderPreviewModel(layout, {
-    ...{ project: "lab", composeFiles: ["compose.yaml"], sent: files, kept: ["x"] },
+    ...{ project: "lab", sent: files, kept: ["x"] },
   }),
   activate: renderActivate(activation),
   "activate without a release": renderActivate({ ...activation, staged: false, good: undefined }),
   remove: renderRemove(layout, {
-    ...{ project: "lab", owner, composeFiles: ["compose.yaml"], deleteData: true },
+    ...{ project: "lab", owner, deleteData: true },
     lockTimeoutSeconds: 5,
   }),
   "install from the distribution": renderInstall("distribution"),
