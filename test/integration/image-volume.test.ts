@@ -1,12 +1,15 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as path from "node:path";
+import type { Properties } from "../../providers/handler.ts";
 import type { PlanSummary } from "../../providers/image-volume/core/summary.ts";
 import { forgetObservation, observeHost } from "../../providers/image-volume/effects/hosts.ts";
 import * as provider from "../../providers/image-volume/provider.ts";
 import {
   fillWith0xAA,
   type ImageVolumeLab,
+  type Made,
   rejects,
   type TestImage,
 } from "../support/image-volume-lab.ts";
@@ -17,9 +20,13 @@ describe("an image volume on this machine", function () {
   this.timeout(120_000);
   let lab: ImageVolumeLab;
   let image: TestImage;
+  let zeroingFails: string;
 
   useImageVolumeLab({ sizeMiB: 2048 }, async (made) => {
     lab = made;
+    zeroingFails = path.join(lab.group.folder, "zeroing-fails");
+    for (const program of ["fallocate", "blkdiscard"])
+      lab.interpose(program, `[ ! -e '${zeroingFails}' ] || exit 1`);
     image = await lab.image();
   });
 
@@ -198,28 +205,57 @@ describe("an image volume on this machine", function () {
     await remove(grown);
   });
 
-  it("goes on with a growth that was interrupted before the new piece was zeroed", async () => {
-    const args = lab.args(image);
-    const made = await lab.create(args);
-    const { group } = lab;
-    const name = made.id.split("/")[1] ?? "";
-    group.bash(
-      group.commands.lvm(
-        "lvchange",
-        "--addtag",
-        `groundwork.growing=${String(128 * 2 ** 20)}`,
-        made.id,
-      ),
-      group.commands.extend(group.name, name, 256 * 2 ** 20),
+  /** Begins a growth from 128 to 256 MiB that breaks off before the new piece is zeroed. */
+  async function breakOffGrowth(args: Properties, made: Made): Promise<void> {
+    fs.writeFileSync(zeroingFails, "");
+    await assert.rejects(lab.update(made, { ...args, sizeGiB: 0.25 }));
+    fs.rmSync(zeroingFails);
+    lab.group.bash(
       `head -c 128M /dev/zero | tr '\\0' '\\252' | dd of=/dev/${made.id} bs=1M seek=128 iflag=fullblock conv=notrunc status=none`,
     );
+  }
+  const isGrowing = (made: Made): boolean =>
+    lab.group.tags(made.id.split("/")[1] ?? "").some((tag) => tag.includes("growing"));
+
+  it("goes on with a growth that broke off, and zeroes the new piece where nobody came to see it", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const close = await holdOpen(lab.device(made));
+    await breakOffGrowth(args, made);
+    assert.equal(isGrowing(made), true);
     const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
+    close();
     lab.assertContent(lab.device(grown), image);
-    assert.equal(
-      group.tags(name).some((tag) => tag.includes("growing")),
-      false,
-    );
+    assert.equal(isGrowing(made), false);
     await remove(grown);
+  });
+
+  it("leaves the new piece as it is where a machine may have written to it since the growth broke off", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const before = await holdOpen(lab.device(made));
+    await breakOffGrowth(args, made);
+    before();
+    const after = await holdOpen(lab.device(made));
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
+    after();
+    const tail = "tail -c 128M \"$0\" | tr -d '\\252' | wc -c";
+    const others = execFileSync("bash", ["-c", tail, lab.device(grown)], { encoding: "utf8" });
+    assert.equal(Number(others), 0);
+    assert.equal(isGrowing(made), false);
+    await remove(grown);
+  });
+
+  it("takes the mark of a growth away that is wished no more", async () => {
+    const args = lab.args(image);
+    const made = await lab.create(args);
+    const tag = `groundwork.growing=${String(128 * 2 ** 20)}`;
+    lab.group.bash(lab.group.commands.lvm("lvchange", "--addtag", tag, made.id));
+    forgetObservation(lab.uri);
+    await lab.update(made, args);
+    assert.equal(isGrowing(made), false);
+    lab.assertContent(lab.device(made), image);
+    await remove(made);
   });
 
   it("#26 writes an image with another digest onto the same volume, but not while it is open", async () => {

@@ -33,6 +33,12 @@ export interface CacheListing {
   nowSeconds: number;
 }
 
+/** What volumes are written from at the moment, for which nobody holds a lock: a disk that was decoded or unpacked. */
+const isScratch = (name: string): boolean => /\.part\.(decoded|unpacked)\./.test(name);
+
+/** After so long a run that left them is taken for dead, as by the next run with the image. */
+const scratchSeconds = 24 * 3600;
+
 /**
  * Reads what the script of `renderList` printed.
  * @throws GroundworkError `bad-cache-listing`
@@ -51,6 +57,8 @@ export function parseListing(printed: string, hostName: string): CacheListing {
     });
   };
   const busy = new Set(valuesOf("busy"));
+  const now = number("now");
+  const isYoung = (time: string): boolean => now - Number(time) < scratchSeconds;
   const files = rows.flatMap(([kind, name = "", bytes = "", time = ""]) => {
     const named = kind === "file" ? parseCacheName(name) : undefined;
     if (named === undefined || named.kind === "lock" || !/^[0-9]{1,15}$/.test(bytes)) return [];
@@ -63,12 +71,12 @@ export function parseListing(printed: string, hostName: string): CacheListing {
       ...{ name, digest, bytes: Number(bytes), usedAtSeconds: Math.floor(Number(time)) },
       ...(content !== undefined && { contentDigest: content }),
       state: cut ? "truncated" : whole,
-      inUse: busy.has(name) || busy.has(`${digest}.lock`),
+      inUse: busy.has(name) || busy.has(`${digest}.lock`) || (isScratch(name) && isYoung(time)),
     };
     return [file];
   });
   files.sort(
     (one, other) => one.usedAtSeconds - other.usedAtSeconds || (one.name < other.name ? -1 : 1),
   );
-  return { files, freeBytes: number("free"), nowSeconds: number("now") };
+  return { files, freeBytes: number("free"), nowSeconds: now };
 }

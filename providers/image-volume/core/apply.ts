@@ -169,16 +169,28 @@ function renderStep(step: Step, args: ApplyArguments, id: string): string[] {
     case "unmarkVolume":
       return ['gw_refuse_open "$device"', ...retag([], step.removeTags)];
     case "growVolume": {
-      const growing = buildTags({ growingFromBytes: step.fromBytes });
+      const { fromBytes, hasBytes, toBytes } = step;
+      const growing = buildTags({ growingFromBytes: fromBytes });
+      const zero = (from: number, to: number): string =>
+        `gw_zero "$device" ${String(from)} ${String(to)} --force`;
       return [
         ...retag(growing, []),
-        commands.extend(volumeGroup, volumeName, step.toBytes),
+        ...(isThin(args) || fromBytes < hasBytes ? [] : [`gw_note_users "$device"`]),
+        commands.extend(volumeGroup, volumeName, toBytes),
         // The new piece may hold what another volume left there; a guest does not see it yet.
         ...(isThin(args)
           ? []
-          : [`gw_zero "$device" ${String(step.fromBytes)} ${String(step.toBytes)} --force`]),
+          : [
+              ...(fromBytes < hasBytes
+                ? [
+                    `if gw_same_users "$device"; then ${zero(fromBytes, hasBytes)}; else echo '@value unzeroed ${String(fromBytes)}'; fi`,
+                  ]
+                : []),
+              ...(hasBytes < toBytes ? [zero(hasBytes, toBytes)] : []),
+              `rm -f -- "$(gw_users_note "$device")"`,
+            ]),
         ...retag([], growing),
-        ...renderResizeDomains(step.toBytes),
+        ...renderResizeDomains(toBytes),
       ];
     }
     case "populateVolume":

@@ -4,13 +4,11 @@
  * and right. The file is mapped, and direct I/O writes its very pages: nothing is copied on the way.
  */
 const copier = String.raw`
-import ctypes, mmap, os, struct, sys, time
+import mmap, os, struct, sys, time
 
 file, device = sys.argv[1:]
-most = 2 << 20
+page, most = 4096, 2 << 20
 zeroes = bytes(most)
-compare = ctypes.CDLL(None).memcmp
-compare.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_size_t]
 
 def begin(): # what tells of pieces, and what they are read from
   while True:
@@ -18,20 +16,23 @@ def begin(): # what tells of pieces, and what they are read from
     try: return os.open(file + ".new.pieces", os.O_RDONLY), os.open(file if whole else file + ".new", os.O_RDONLY)
     except FileNotFoundError:
       if whole: raise
+      if os.path.exists(file + ".new.pieces") and not os.path.exists(file) and not os.path.exists(file + ".new"):
+        sys.exit("the decoded disk is gone")
     time.sleep(0.02)
+
+def is_empty(at, end): # mostly the first page tells
+  return disk[at:at + page] == zeroes[:page] and disk[at:end].tobytes() == zeroes[:end - at]
 
 def copy(at, end):
   while at < end:
     length, done = min(most, end - at), 0
-    if compare(address + at, zeroes, length):
+    if not is_empty(at, at + length):
       while done < length: done += os.pwrite(to, disk[at + done:at + length], at + done)
     at += length
 
 pieces, source = begin()
 size = os.fstat(source).st_size # whole sectors of the longest kind
-# Private, for only what could be written to has an address here; nothing is written to it.
-mapped = mmap.mmap(source, size, mmap.MAP_PRIVATE)
-disk, address = memoryview(mapped), ctypes.addressof(ctypes.c_char.from_buffer(mapped))
+disk = memoryview(mmap.mmap(source, size, prot=mmap.PROT_READ)) # read-only, so it counts as nobody's memory
 to = os.open(device, os.O_WRONLY | os.O_DIRECT)
 told, piece = b"", 0
 while True:

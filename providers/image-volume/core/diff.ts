@@ -60,7 +60,9 @@ export function diffVolume(
   if (provisionedAs !== undefined && differs(provisionedAs, news.provisioning))
     replaces.push("provisioning");
   else if (provisionedAs !== undefined && differs(pool, news.thinPool)) replaces.push("thinPool");
-  if (olds.sizeGiB !== news.sizeGiB) updates.push("sizeGiB");
+  // A growth that broke off has left its mark, though its size may be wished no more.
+  const grows = (news.plan as Partial<PlanSummary> | undefined)?.steps?.includes("growVolume");
+  if (olds.sizeGiB !== news.sizeGiB || grows === true) updates.push("sizeGiB");
   if (olds.owner !== news.owner || olds.foreignOwner !== undefined) updates.push("owner");
   if (imageChanged(olds, news, same)) updates.push("image");
   if ((olds.generation ?? 0) !== (news.generation ?? 0)) updates.push("generation");

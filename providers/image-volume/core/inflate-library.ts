@@ -142,6 +142,7 @@ def work(job, report):
       if is_compressed:
         offset = entry & (1 << shift) - 1
         length = ((entry >> shift & (1 << 62 - shift) - 1) + 1) * 512 - (offset & 511)
+        if offset >= total: raise Refusal("a cluster points behind the end of the image")
         if offset < ahead_from or min(offset + length, total) > ahead_to:
           # What follows is wanted next; more than is there is not waited for.
           more = length if names and offset + ahead.length > have else ahead.length

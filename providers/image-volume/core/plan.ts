@@ -74,7 +74,8 @@ export type Step =
   | { kind: "createVolume"; bytes: number; addTags: string[]; pool?: string }
   | { kind: "adoptVolume"; addTags: string[]; removeTags: string[] }
   | { kind: "changeOwner"; addTags: string[]; removeTags: string[] }
-  | { kind: "growVolume"; fromBytes: number; toBytes: number }
+  /** `hasBytes`: what it has already, where a growth from `fromBytes` was interrupted. */
+  | { kind: "growVolume"; fromBytes: number; hasBytes: number; toBytes: number }
   | { kind: "stopDomains"; domains: string[]; timeoutSeconds: number; startAgain: boolean }
   | { kind: "unmarkVolume"; removeTags: string[] }
   | { kind: "populateVolume"; digest: string }
@@ -237,8 +238,11 @@ export function shapeSteps(
       }),
       removeTags: volume.tags.filter(isOwnTag),
     });
-  const fromBytes = Math.min(volume.marks.growingFromBytes ?? volume.sizeBytes, volume.sizeBytes);
-  if (fromBytes < targetBytes) steps.push({ kind: "growVolume", fromBytes, toBytes: targetBytes });
+  const { marks, sizeBytes: hasBytes } = volume;
+  const fromBytes = Math.min(marks.growingFromBytes ?? hasBytes, hasBytes);
+  // Also where nothing is to grow any more, but the mark of a growth is left.
+  if (fromBytes < targetBytes || marks.growingFromBytes !== undefined)
+    steps.push({ kind: "growVolume", fromBytes, hasBytes, toBytes: targetBytes });
   return steps;
 }
 

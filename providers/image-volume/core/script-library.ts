@@ -123,6 +123,23 @@ gw_process() { # /proc/PID/fd/N
   printf '%s\t%s\t%s\n' "$pid" "$name" "$domain"
 }
 
+# gw_note_users DEVICE: notes who has the device open before it grows. By that gw_same_users tells, once a
+# growth goes on that broke off, whether those are the only ones since: whoever opened it later saw all of
+# it, and may have written there. Where nobody had it open nobody can tell.
+gw_users_note() { printf '/run/groundwork-growing-%s' "$(stat -L -c %t-%T -- "$1")"; }
+gw_note_users() { gw_user_starts "$1" >"$(gw_users_note "$1")"; }
+gw_user_starts() {
+  local pid
+  gw_users "$1" | cut -f 1 | while read -r pid; do
+    echo "$pid $(cut -d ')' -f 2- "/proc/$pid/stat" 2>/dev/null | cut -d ' ' -f 21)"
+  done
+}
+gw_same_users() {
+  local note
+  note=$(gw_users_note "$1")
+  [ -s "$note" ] && [ "$(cat "$note")" = "$(gw_user_starts "$1")" ]
+}
+
 gw_refuse_open() { # DEVICE
   local users
   users=$(vg_patiently 0.2 gw_users "$1" | awk -F '\t' 'NF { if ($3 != "") print "domain \"" $3 "\""; else print "process " $1 " (" $2 ")" }' | paste -sd, -)

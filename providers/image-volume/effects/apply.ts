@@ -158,6 +158,11 @@ async function runPhase(
     say(
       `${volumeName}: domain "${domain}" could not be told the new size; it sees it once restarted.`,
     );
+  const unzeroed = values.get("unzeroed");
+  if (unzeroed !== undefined)
+    say(
+      `${volumeName}: a growth went on that had been interrupted. What is behind byte ${unzeroed} was not zeroed, for a machine may have written there meanwhile; it may hold what another volume had left.`,
+    );
   const done = parseStepOutcomes(values.get("steps"));
   recordSteps(done, image?.verify ?? false);
   const volume = readReport(values, steps, hostName(uri));

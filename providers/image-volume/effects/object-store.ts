@@ -54,9 +54,12 @@ export interface ObjectStore {
   readImage(image: ImageReference): Promise<ImageObject>;
   /** The SHA-256 of the object's content, all of which is read for it. */
   hashImage(image: ImageReference): Promise<{ digest: string; bytes: number; etag: string }>;
-  /** A URL with which whoever has it can fetch the object for an hour. Secret. */
+  /** A URL with which whoever has it can fetch the object for twelve hours. Secret. */
   presign(image: ImageReference): Promise<string>;
 }
+
+/** A fetch may wait for its turn, and then takes as long as a script may. */
+const presignedSeconds = 12 * 3600;
 
 /** How an image is called in messages: `images/debian.qcow2`. */
 export function describeImage(image: ImageReference): string {
@@ -114,7 +117,7 @@ export function openObjectStore(credentials: Credentials): ObjectStore {
         throw explain(error, image, what);
       });
     },
-    presign: (image) => client(image).presignedGetObject(image.bucket, image.key, 3600),
+    presign: (image) => client(image).presignedGetObject(image.bucket, image.key, presignedSeconds),
   };
 }
 

@@ -2,7 +2,7 @@ import { openObjectStore, readCredentials } from "../../image-volume/effects/obj
 import { renderSnapshotStore } from "../core/snapshots.ts";
 import type { Artifact, ClusterArguments } from "../core/arguments.ts";
 
-/** URLs, good for an hour, of what nodes fetch from the stack's object store. Secrets. */
+/** URLs of what nodes fetch from the stack's object store. Secrets. */
 export async function presignArtifacts({
   binary,
   airgapImages,

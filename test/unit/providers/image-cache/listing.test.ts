@@ -52,6 +52,16 @@ describe("parseListing", () => {
     assert.equal(isUsed(`busy\t${"0".repeat(64)}.lock`), false);
   });
 
+  it("takes a decoded disk for used for a day, for nobody who is written from it holds a lock", () => {
+    const isUsed = (name: string, seconds: number): boolean | undefined => {
+      const row = `file\t${digest}.part${name}\t100\t${String(1700000000 - seconds)}`;
+      return parseListing(lines(row), "hv1").files[0]?.inUse;
+    };
+    for (const name of [".decoded.1a2b.new", ".decoded.1a2b", ".unpacked.123"])
+      assert.deepEqual([isUsed(name, 3600), isUsed(name, 100_000)], [true, false], name);
+    assert.equal(isUsed(".8388608", 3600), false);
+  });
+
   it("leaves alone whatever is not ours", () => {
     fc.assert(
       fc.property(fc.string(), (name) => {

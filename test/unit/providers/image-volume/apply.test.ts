@@ -131,13 +131,24 @@ describe("renderApply", () => {
 
   it("marks a growth before it begins, and zeroes the new piece before a guest is told", () => {
     assertOrder(
-      apply({ seen, steps: [{ kind: "growVolume", fromBytes: 4096, toBytes: 8192 }] }),
+      apply({
+        seen,
+        steps: [{ kind: "growVolume", fromBytes: 4096, hasBytes: 4096, toBytes: 8192 }],
+      }),
       "--addtag groundwork.growing=4096",
       "vg_extend",
       'gw_zero "$device" 4096 8192',
       "--deltag groundwork.growing=4096",
       "blockresize",
     );
+  });
+
+  it("zeroes what a growth that broke off had added only for those who have had it open all the while", () => {
+    const step = { kind: "growVolume" as const, fromBytes: 4096, hasBytes: 8192, toBytes: 16384 };
+    const script = apply({ seen, steps: [step] });
+    assertOrder(script, "vg_extend", "if gw_same_users", 'gw_zero "$device" 4096 8192');
+    assertOrder(script, "fi", 'gw_zero "$device" 8192 16384', "--deltag");
+    assert.doesNotMatch(script.slice(script.indexOf("vg_extend")), /gw_note_users "/);
   });
 
   it("changes tags in one go, and never removes one that it adds", () => {

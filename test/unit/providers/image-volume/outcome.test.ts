@@ -46,7 +46,10 @@ describe("bytesOfStep", () => {
   });
 
   it("counts only what is new of a volume that grows", () => {
-    assert.equal(bytesOfStep({ kind: "growVolume", fromBytes: 10, toBytes: 50 }, 0), 40);
+    assert.equal(
+      bytesOfStep({ kind: "growVolume", fromBytes: 10, hasBytes: 10, toBytes: 50 }, 0),
+      40,
+    );
   });
 });
 

@@ -116,6 +116,19 @@ describe("planVolume", () => {
       ["growVolume"],
     ],
     [
+      "takes the mark of a growth away that failed and is wished no more",
+      desired,
+      observed({
+        volume: volume({
+          owner: "p/s",
+          state: "populated",
+          digest,
+          growingFromBytes: desired.sizeBytes,
+        }),
+      }),
+      ["growVolume"],
+    ],
+    [
       "grows also while a domain has it open",
       { ...desired, sizeBytes: 5 * gibibyte },
       observed({ volume: { ...populated, users: [{ pid: 1, command: "qemu", domain: "vm1" }] } }),
