@@ -18,7 +18,7 @@ import {
 import { installUnits, removeUnits, requireCalendar, unitFolder } from "./lib/systemd.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
-import { machinesOf } from "./lib/machines.ts";
+import { machinesOf, ownerOf } from "./lib/machines.ts";
 import { requireMachine } from "./lib/machines-plan.ts";
 import { trimMachine } from "./lib/virsh.ts";
 
@@ -77,7 +77,7 @@ async function create(options: Options, name = ""): Promise<void> {
     Object.keys(retention).length === 0
       ? []
       : await pruneBackups(context.config.objectStore, volumesOf(context, name), retention, {
-          ...{ inUse: imagesInUse(context), nowSeconds: nowSeconds() },
+          ...{ owner: machine.owner, inUse: imagesInUse(context), nowSeconds: nowSeconds() },
         });
   print(options, { backups: made, pruned: pruned.map(({ backup }) => backup.image) }, [
     ...describeBackups(made, [], nowSeconds()),
@@ -103,6 +103,7 @@ async function prune(options: Options, only?: string): Promise<void> {
       next: "Give --keep-count, --keep-days or both.",
     });
   const goes = await pruneBackups(context.config.objectStore, volumesOf(context, only), retention, {
+    owner: ownerOf(context),
     inUse: imagesInUse(context),
     nowSeconds: nowSeconds(),
     dryRun,
@@ -124,7 +125,7 @@ async function remove(options: Options, image = ""): Promise<void> {
         : `There is no backup "${image}" of this stack's machines.`,
       next: found ? "Take it out there first." : 'See `make backup ARGS="list"`.',
     });
-  await removeBackup(objectStore, image);
+  await removeBackup(objectStore, image, ownerOf(context));
   print(options, { removed: image }, [`${image} is removed`]);
 }
 

@@ -39,7 +39,7 @@ async function clone(from: string, to: string, options: Options): Promise<void> 
   const { text, entries } = addClone(before, { ...wish, image: made.image });
   if (options.write === true) {
     if ((await fs.readFile(stackFile, "utf8")) !== before) {
-      await removeBackup(config.objectStore, made.image);
+      await removeBackup(config.objectStore, made.image, machine.owner);
       throw new Error(`${stackFile} was changed meanwhile; run the same command again`);
     }
     const draft = `${stackFile}.part`;

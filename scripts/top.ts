@@ -9,7 +9,7 @@ import {
 } from "../providers/volume-group/core/commands.ts";
 import { type CommonOptions, createCommand, explainError, runCommand } from "./lib/cli.ts";
 import { readContext } from "./lib/context.ts";
-import { machinesOf } from "./lib/machines.ts";
+import { allMachinesOf } from "./lib/machines.ts";
 import type { LocatedMachine } from "./lib/machines-plan.ts";
 import { buildUsage, parseDomainStats, parseGroups, parseNodeMemory } from "./lib/usage-plan.ts";
 import { describeUsage, type HostUsage } from "./lib/usage-report.ts";
@@ -82,7 +82,7 @@ async function readUsage(
 
 async function top(options: Options): Promise<void> {
   const context = await readContext(options.stack);
-  const machines = machinesOf(context);
+  const machines = allMachinesOf(context);
   const fallback = context.environment["LIBVIRT_DEFAULT_URI"] ?? "qemu:///system";
   const uris = [...new Set(context.config.hypervisors.map(({ uri }) => uri ?? fallback))];
   const hosts = await Promise.all(

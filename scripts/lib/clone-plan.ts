@@ -1,9 +1,7 @@
 import { isMap, isSeq, parseDocument, stringify } from "yaml";
-import type { Config } from "../../config.ts";
+import { type Config, machinesOf } from "../../config.ts";
 import { freeAddress } from "../../config/free-address.ts";
 import { GroundworkError } from "../../providers/errors.ts";
-
-type Sections = Pick<Config, "machines" | "networks" | "images">;
 
 export interface CloneWish {
   from: string;
@@ -20,7 +18,7 @@ function refuse(code: string, message: string, next: string): GroundworkError {
  * The addresses of the new machine, one for each network of the old one.
  * @throws GroundworkError `unknown-machine`, `machine-exists`, `bad-machine-name`, `no-free-address`
  */
-export function planCloneAddresses(config: Sections, { from, to, addresses }: CloneWish): string[] {
+export function planCloneAddresses(config: Config, { from, to, addresses }: CloneWish): string[] {
   const source = config.machines.find(({ name }) => name === from);
   if (source === undefined)
     throw refuse(
@@ -44,7 +42,7 @@ export function planCloneAddresses(config: Sections, { from, to, addresses }: Cl
     const given = addresses[index];
     if (given !== undefined) return given;
     const found = config.networks.find(({ name }) => name === network);
-    const taken = config.machines.flatMap(({ networks }) =>
+    const taken = machinesOf(config).flatMap(({ networks }) =>
       networks.filter((each) => each.network === network).map((each) => each.address),
     );
     const free = found && freeAddress(found, taken, address);
@@ -63,7 +61,8 @@ function without(mapping: Record<string, unknown>, key: string): Record<string, 
 
 /**
  * A stack file with the new machine in it: an entry like the old one's, as the file has it, with its own
- * name, image and addresses, and MAC addresses that derive from the name. Comments stay where they are.
+ * name, image and addresses, MAC addresses that derive from the name, and further volumes that begin
+ * empty. Comments stay where they are.
  *
  * @param image the sealed backup that it is made from
  * @returns the whole text, and the two entries alone
@@ -87,11 +86,13 @@ export function addClone(
   const source = node.toJS(document) as Record<string, unknown> & {
     rootVolume: Record<string, unknown>;
     networks: Record<string, unknown>[];
+    volumes?: Record<string, unknown>[];
   };
   const entry = {
     ...source,
     name: wish.to,
     rootVolume: { ...without(source.rootVolume, "generation"), image: wish.image },
+    ...(source.volumes && { volumes: source.volumes.map((each) => without(each, "image")) }),
     networks: source.networks.map((attachment, index) => ({
       ...without(attachment, "mac"),
       address: wish.addresses[index],

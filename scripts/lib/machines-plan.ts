@@ -9,20 +9,18 @@ export interface LocatedMachine extends MachineVolumes {
   shutdownTimeoutSeconds: number;
 }
 
-type Sections = Pick<Config, "machines" | "hypervisors">;
-
 /**
- * The machines of a stack with their hypervisors and volumes, in the order of the stack file.
+ * Machines of a stack with their hypervisors and volumes, in their order.
  * @param fallbackUri the hypervisor of those that name none
  */
 export function locateMachines(
-  config: Sections,
+  { machines, hypervisors }: Pick<Config, "machines" | "hypervisors">,
   owner: string,
   fallbackUri: string,
 ): LocatedMachine[] {
-  return config.machines.map((machine) => {
+  return machines.map((machine) => {
     const { name, rootVolume, volumes } = machine;
-    const hypervisor = config.hypervisors.find((each) => each.name === machine.hypervisor);
+    const hypervisor = hypervisors.find((each) => each.name === machine.hypervisor);
     const group = hypervisor?.volumeGroup ?? "";
     const all = [{ ...rootVolume, name: "root" }, ...volumes];
     return {

@@ -7,6 +7,7 @@ import {
   createBackups,
   pruneBackups,
   readBackups,
+  removeBackup,
 } from "../../providers/volume-backup/effects/backups.ts";
 import type { MachineVolumes } from "../../providers/volume-snapshot/core/snapshots.ts";
 import { createSnapshot } from "../../providers/volume-snapshot/effects/snapshots.ts";
@@ -146,7 +147,14 @@ describe("backups of a machine", function () {
       images.push(...(await backUp(machine)).map(({ image }) => image));
     const volumes = ["vm1-root"];
     const [oldest = "", second = "", ...newest] = images;
-    const options = { inUse: [oldest], nowSeconds: clock };
+    const options = { owner, inUse: [oldest], nowSeconds: clock };
+    const others = { ...options, owner: "groundwork/other", inUse: [] };
+    assert.deepEqual(await pruneBackups(store(), volumes, { maxCount: 0 }, others), []);
+    await rejects(
+      removeBackup(store(), oldest, "groundwork/other"),
+      "backup-not-ours",
+      /it is of groundwork\/test, and not of groundwork\/other/,
+    );
     const goes = await pruneBackups(
       store(),
       volumes,
@@ -165,6 +173,19 @@ describe("backups of a machine", function () {
       [oldest, ...newest],
     );
     assert.equal((await keys()).length, 6);
+  });
+
+  it("do not take each other's snapshot away, but that of one which was killed", async () => {
+    const image = await lab.image({ dataMiB: 2 });
+    await lab.create(lab.args(image, { volumeName: "vm1-root" }));
+    const machine = machineOf("vm1-root");
+    const take = (name: string, nowSeconds: number) =>
+      createSnapshot(lab.uri, machine, { name, description: "", hold: "pause", nowSeconds });
+    await take("backup-under-way-dead", clock - 48 * 3600);
+    await take("backup-under-way-else", clock);
+    const made = (await Promise.all([backUp(machine), backUp(machine)])).flat();
+    assert.equal(new Set(made.map(({ digest }) => digest)).size, 1);
+    assert.deepEqual(lab.group.volumes(), ["vm1-root", "vm1-root.snap-backup-under-way-else"]);
   });
 
   it("leave nothing half-made when the store fails, and go on the next time", async () => {

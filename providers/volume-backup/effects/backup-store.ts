@@ -21,7 +21,9 @@ export interface Upload {
 /** What backups need of an object store. */
 export interface BackupStore {
   list(): Promise<StoredObject[]>;
-  beginUpload(key: string, parts: number): Promise<Upload>;
+  beginUpload(key: string, parts: number, owner: string): Promise<Upload>;
+  /** Whose an object is, as its upload said; undefined where none did, or there is no such object. */
+  owner(key: string): Promise<string | undefined>;
   writeChecksum(key: string, digest: string): Promise<void>;
   /** Removes an object, its checksum first, so that none is ever without the other to a reader. */
   remove(key: string): Promise<void>;
@@ -62,10 +64,25 @@ export function openBackupStore(location: StoreLocation, credentials: Credential
           if (item.name !== undefined) objects.push({ key: item.name, bytes: item.size ?? 0 });
         return objects;
       }),
-    beginUpload: (key, parts) =>
+    owner: (key) =>
+      ask(`see whose ${key} is`, async () => {
+        try {
+          const { metaData } = await client.statObject(bucket, key);
+          const told: unknown = metaData["groundwork-owner"];
+          return typeof told === "string" ? told : undefined;
+        } catch (error) {
+          if (["NotFound", "NoSuchKey"].includes((error as { code?: string }).code ?? ""))
+            return undefined;
+          throw error;
+        }
+      }),
+    beginUpload: (key, parts, owner) =>
       ask(`begin to upload ${key}`, async () => {
         if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, region);
-        const headers = { "Content-Type": "application/x-qemu-disk" };
+        const headers = {
+          "Content-Type": "application/x-qemu-disk",
+          "X-Amz-Meta-Groundwork-Owner": owner,
+        };
         const uploadId = await client.initiateNewMultipartUpload(bucket, key, headers);
         const urls = await Promise.all(
           Array.from({ length: parts }, (_, index) =>

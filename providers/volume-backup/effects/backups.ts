@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { GroundworkError } from "../../errors.ts";
 import { isDigest } from "../../image-volume/core/layout.ts";
 import { parseProgress } from "../../image-volume/core/parsers.ts";
@@ -25,8 +26,10 @@ import { type Backup, backupImage, backupKey, parseBackups } from "../core/backu
 import { planRetention, type Retention, type RetentionReason } from "../core/retention-plan.ts";
 import { type BackupStore, openBackupStore, type StoreLocation } from "./backup-store.ts";
 
-/** The snapshot that a backup is made from, while it is under way. */
-const temporary = "backup-under-way";
+/** Begins the name of the snapshot that a backup is made from, while it is under way; each has its own. */
+const temporary = "backup-under-way-";
+/** No backup takes longer, so one whose snapshot is older was killed. */
+const longestSeconds = 12 * 3600;
 
 export interface BackupOptions {
   store: StoreLocation;
@@ -71,12 +74,13 @@ export async function createBackups(
     const made: MadeBackup[] = [];
     for (const { volumeName } of names) {
       const part = snapshot.parts.find(({ marks }) => marks.origin === volumeName);
-      if (part !== undefined) made.push(await backUp(uri, part, snapshot, store, options));
+      if (part !== undefined)
+        made.push(await backUp(uri, part, { ...snapshot, owner: machine.owner }, store, options));
     }
     return made;
   } finally {
     if (options.snapshot === undefined) {
-      await deleteSnapshot(uri, machine, temporary, { report });
+      await deleteSnapshot(uri, machine, snapshot.name, { report });
       report("the snapshot that it was made from is deleted");
     }
   }
@@ -97,14 +101,15 @@ async function provideSnapshot(
       next: "See `make snapshot ARGS=list`, or leave out --snapshot.",
     });
   }
-  // A run that was killed has left it.
-  if (there.some(({ name }) => name === temporary))
-    await deleteSnapshot(uri, machine, temporary, { report });
+  for (const { name, takenAtSeconds } of there)
+    if (name.startsWith(temporary) && nowSeconds - takenAtSeconds > longestSeconds)
+      await deleteSnapshot(uri, machine, name, { report });
   const description = "For a backup that is under way";
+  const name = `${temporary}${randomBytes(3).toString("hex")}`;
   const taken = await createSnapshot(
     uri,
     machine,
-    { name: temporary, description, hold, nowSeconds },
+    { name, description, hold, nowSeconds },
     { shutdownTimeoutSeconds, report },
   );
   report(`the machine was ${taken.consistency ?? "off"} for it`);
@@ -114,16 +119,15 @@ async function provideSnapshot(
 async function backUp(
   uri: string,
   { volumeGroup, volumeName, volume, marks }: SnapshotPart,
-  snapshot: Snapshot,
+  { takenAtSeconds, owner }: Pick<Snapshot, "takenAtSeconds"> & { owner: string },
   store: BackupStore,
   { sealed, report }: BackupOptions,
 ): Promise<MadeBackup> {
-  const { takenAtSeconds } = snapshot;
   const image = backupImage(marks.origin, takenAtSeconds, sealed);
   const key = backupKey(image);
   const { partBytes, count } = planParts(volume.sizeBytes);
   const { activation } = await observeHost(uri);
-  const upload = await store.beginUpload(key, count);
+  const upload = await store.beginUpload(key, count, owner);
   try {
     const script = renderBackup({
       ...{ commands: volumeGroupCommands(activation), volumeGroup, volumeName, image },
@@ -131,7 +135,7 @@ async function backUp(
     });
     const values = await runScript(uri, script, {
       subject: { purpose: `back up volume "${volumeGroup}/${marks.origin}"`, image: key },
-      timeoutSeconds: 12 * 3600,
+      timeoutSeconds: longestSeconds,
       load: "convert",
       secrets: upload.urls,
       onLine: progress(image, report),
@@ -175,22 +179,42 @@ export async function readBackups(
   return parseBackups(await openStore(location).list(), volumes);
 }
 
-/** Removes the backups that the retention excludes; with `dryRun` only says which. */
+/**
+ * Removes the backups of an owner's volumes that the retention excludes; with `dryRun` only says which.
+ * Another stack may have volumes of the same names on another host, and its backups in the same bucket.
+ */
 export async function pruneBackups(
   location: StoreLocation,
   volumes: readonly string[],
   retention: Retention,
-  options: { inUse: readonly string[]; nowSeconds: number; dryRun?: boolean },
+  options: { owner: string; inUse: readonly string[]; nowSeconds: number; dryRun?: boolean },
 ): Promise<{ backup: Backup; reason: RetentionReason }[]> {
   const store = openStore(location);
-  const backups = parseBackups(await store.list(), volumes);
+  const backups: Backup[] = [];
+  for (const backup of parseBackups(await store.list(), volumes))
+    if ((await store.owner(backupKey(backup.image))) === options.owner) backups.push(backup);
   const goes = planRetention(backups, retention, options.inUse, options.nowSeconds);
   if (options.dryRun !== true)
     for (const { backup } of goes) await store.remove(backupKey(backup.image));
   return goes;
 }
 
-/** Removes one backup. */
-export async function removeBackup(location: StoreLocation, image: string): Promise<void> {
-  await openStore(location).remove(backupKey(image));
+/**
+ * Removes one backup of an owner.
+ * @throws GroundworkError `backup-not-ours`
+ */
+export async function removeBackup(
+  location: StoreLocation,
+  image: string,
+  owner: string,
+): Promise<void> {
+  const store = openStore(location);
+  const found = await store.owner(backupKey(image));
+  if (found !== owner)
+    throw new GroundworkError({
+      code: "backup-not-ours",
+      message: `Refused to remove backup "${image}": ${found === undefined ? "it does not say whose it is" : `it is of ${found}`}, and not of ${owner}.`,
+      next: "Remove the object and its .sha256 by hand if nobody needs them.",
+    });
+  await store.remove(backupKey(image));
 }

@@ -126,7 +126,10 @@ export function renderCreate(args: {
   ]);
 }
 
-/** Has a volume removed if the script fails: the one that it makes with these tags, and no other. */
+/**
+ * Has a volume removed if the script fails: the one that it makes with these tags, and no other. That comes
+ * last of what is taken back, for a guest may be at rest so long.
+ */
 export function renderUnmake(
   commands: VolumeGroupCommands,
   { volumeGroup, volumeName }: Pick<Source, "volumeGroup" | "volumeName">,
@@ -136,7 +139,7 @@ export function renderUnmake(
   const look = commands.lvm("lvs", "--noheadings", "-o", "lv_tags", id);
   const made = [...tags].sort().join(",");
   const undo = `case "$(${look} 2>/dev/null | tr -d ' ')," in ${quote(`${made},`)}*) ${commands.remove(volumeGroup, volumeName)} ;; esac`;
-  return `gw_undo+=(${quote(undo)})`;
+  return `gw_undo=(${quote(undo)} "\${gw_undo[@]}")`;
 }
 
 function renderPart(

@@ -46,7 +46,8 @@ gw_hold() {
   done
 }
 
-# gw_release: lets all go on that the tags name.
+# gw_release: lets all go on that the tags name. One whose agent does not answer keeps its tag, for the next
+# to try again, and is told of.
 gw_release() {
   local tags tag uuid
   tags=$(${commands.lvm("lvs", "--noheadings", "-o", "lv_tags")} "$root" | tr -d ' ' | tr , '\n')
@@ -54,7 +55,12 @@ gw_release() {
     uuid=${"${tag#*:}"}
     if grep -qx "$uuid" <<<"$(gw_virsh list --all --uuid)"; then
       case "$tag:$(gw_virsh domstate "$uuid")" in
-      frozen:*:running) timeout 60 virsh -q -c "$libvirt_uri" domfsthaw "$uuid" >&2 || true ;;
+      frozen:*:running)
+        if ! timeout 60 virsh -q -c "$libvirt_uri" domfsthaw "$uuid" >&2; then
+          echo "@value frozen $uuid"
+          continue
+        fi
+        ;;
       paused:*:paused) gw_virsh resume "$uuid" >&2 ;;
       esac
     fi

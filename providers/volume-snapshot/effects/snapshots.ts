@@ -40,7 +40,7 @@ async function run(
   purpose: string,
   { report }: SnapshotOptions,
 ): Promise<ReadonlyMap<string, string>> {
-  return runScript(uri, script, {
+  const values = await runScript(uri, script, {
     subject: { purpose },
     timeoutSeconds: 4 * 3600,
     load: "copy",
@@ -53,6 +53,12 @@ async function run(
   }).finally(() => {
     forgetObservation(uri);
   });
+  const frozen = values.get("frozen");
+  if (frozen !== undefined)
+    report?.(
+      `its agent did not say that the guest writes again: see \`virsh domfsthaw ${frozen}\`; the next snapshot command tries it once more`,
+    );
+  return values;
 }
 
 /** The snapshots of an owner's machines on a host. Changes nothing. */

@@ -37,6 +37,13 @@ describe("planCloneAddresses", () => {
     ]);
   });
 
+  it("leaves those of clusters' nodes to them", () => {
+    const node =
+      "{ name: n, network: lab, hypervisor: hv, rootVolume: { image: debian, sizeGiB: 4 }, nodes: [{ name: cp1, address: 192.168.150.12 }] }";
+    const clusters = `  groundwork:clusters: [{ name: kube, version: v1.34.3+k3s1, servers: [${node}] }]\n`;
+    assert.deepEqual(planCloneAddresses(configOf(`${file}${clusters}`), wish), ["192.168.150.13"]);
+  });
+
   it("begins anew at the end of what DHCP leaves free, and never takes the gateway's", () => {
     const last = configOf(file.replaceAll("150.10", "150.127"));
     assert.deepEqual(planCloneAddresses(last, wish), ["192.168.150.2"]);
@@ -81,6 +88,19 @@ describe("addClone", () => {
       networks: [{ network: "lab", address: "192.168.150.12", dhcp: false }],
     });
     assert.equal(after.images.at(-1)?.name, "vm1-root.x.sealed");
+  });
+
+  it("begins further volumes empty, whatever the old one's were made from", () => {
+    const volumes = "networks:\n        - { network: lab, address: 192.168.150.10";
+    const with_ = file.replace(
+      volumes,
+      `volumes: [{ name: data, sizeGiB: 1, image: debian }]\n      ${volumes}`,
+    );
+    const { text } = addClone(with_, { ...wish, addresses: ["192.168.150.12"], image: "a" });
+    const sections = (parse(text) as { config: Record<string, unknown[]> }).config;
+    const [vm1, , vm2] = sections["groundwork:machines"] as { volumes: unknown }[];
+    assert.deepEqual(vm1?.volumes, [{ name: "data", sizeGiB: 1, image: "debian" }]);
+    assert.deepEqual(vm2?.volumes, [{ name: "data", sizeGiB: 1 }]);
   });
 
   it("keeps comments, and prints what it adds alone", () => {
