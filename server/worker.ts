@@ -23,6 +23,7 @@ const report = (line: Report): void => {
 async function run(
   { hypervisorUri, volumeGroup, owner, adopt }: Target,
   work: Work,
+  begun: number | undefined,
 ): Promise<string> {
   const { image } = work;
   if (work.kind === "prewarm") {
@@ -35,11 +36,11 @@ async function run(
   const before = await examineVolume(args, { fresh: true });
   if (before.planned.kind === "refusal") throw refusalOf(args, before.planned);
   const digest = before.desired.image?.digest ?? "";
-  report({ kind: "found", cacheHit: before.observed.cachedBytes !== undefined });
   // A job asks for a fresh image, also where the volume holds this one: that is how machines are
-  // provisioned again.
+  // provisioned again. One that was begun before a restart goes on with what it had begun.
   const { volume } = before.observed;
-  const generation = (volume?.marks.generation ?? 0) + 1;
+  const generation = begun ?? (volume?.marks.generation ?? 0) + 1;
+  report({ kind: "found", cacheHit: before.observed.cachedBytes !== undefined, generation });
   // Adopting alone keeps the content.
   if (volume !== undefined && !isOurs(before.desired, volume)) await ensureVolume(args, { digest });
   await ensureVolume({ ...args, generation }, { digest });
@@ -49,11 +50,15 @@ async function run(
 let ending = false;
 const lines = readline.createInterface({ input: process.stdin });
 lines.once("line", (line) => {
-  const { target, work } = JSON.parse(line) as { target: Target; work: Work };
+  const { target, work, generation } = JSON.parse(line) as {
+    target: Target;
+    work: Work;
+    generation?: number;
+  };
   onProgress((event) => {
     report({ kind: "progress", progress: progressOf(event) });
   });
-  void run(target, work)
+  void run(target, work, generation)
     .then(async (digest) => {
       const bytes = (await observeHost(target.hypervisorUri, { fresh: true })).cache.get(digest);
       report({ kind: "completed", imagePath: readCacheLayout().entry(digest, bytes ?? 0) });

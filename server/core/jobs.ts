@@ -28,6 +28,8 @@ export const jobSchema = z.object({
   correlationId: z.string().optional(),
   cacheHit: z.boolean().optional(),
   imagePath: z.string().optional(),
+  /** That its content gets; a job that is done once more is not to write anew what it has written. */
+  generation: z.int().optional(),
   createdAt: z.iso.datetime(),
   updatedAt: z.iso.datetime(),
 });
@@ -38,7 +40,7 @@ export type Job = z.infer<typeof jobSchema>;
 /** What a worker reports. */
 export type Report =
   | { kind: "progress"; progress: Progress }
-  | { kind: "found"; cacheHit: boolean }
+  | { kind: "found"; cacheHit: boolean; generation?: number }
   | { kind: "completed"; imagePath: string }
   | { kind: "failed"; error: string };
 
@@ -66,7 +68,10 @@ export function applyReport(job: Job, report: Report, now: string): Job {
     case "progress":
       return { ...next, progress: report.progress };
     case "found":
-      return { ...next, cacheHit: report.cacheHit };
+      return {
+        ...{ ...next, cacheHit: report.cacheHit },
+        ...(report.generation !== undefined && { generation: report.generation }),
+      };
     case "completed":
       return {
         ...next,

@@ -100,16 +100,17 @@ export class JobQueue {
   }
 
   #set(job: Job): void {
-    const before = this.#jobs.get(job.id)?.status;
+    const before = this.#jobs.get(job.id);
     this.#jobs.set(job.id, job);
-    if (before === job.status) return; // progress is not worth a write
+    // Progress is not worth a write.
+    if (before?.status === job.status && before.generation === job.generation) return;
     try {
       this.#store.save(job);
     } catch (error) {
-      // The work counts; at worst the next server does it once more, which changes nothing.
+      // The work counts; at worst the next server does it once more, of the same generation.
       console.error(`Cannot save job ${job.id}: ${(error as Error).message}`);
     }
-    this.#onStatus(job.status);
+    if (before?.status !== job.status) this.#onStatus(job.status);
     for (const old of expired([...this.#jobs.values()], endedJobs)) {
       this.#jobs.delete(old.id);
       this.#store.remove(old);

@@ -30,7 +30,7 @@ export interface RunningWorker {
  */
 export function startWorker(
   target: Target,
-  { work }: Job,
+  { work, generation }: Job,
   onReport: (report: Report) => void,
   onEnd: () => void,
 ): RunningWorker {
@@ -41,7 +41,7 @@ export function startWorker(
     buffer: false,
   });
   child.stdin.on("error", () => undefined); // its end is reported below
-  child.stdin.write(`${JSON.stringify({ target, work })}\n`);
+  child.stdin.write(`${JSON.stringify({ target, work, generation })}\n`);
   let stopped = false;
   let last: Report | undefined;
   const ended = (async () => {

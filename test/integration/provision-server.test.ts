@@ -128,6 +128,24 @@ describe("the provision server", function () {
     }
   });
 
+  it("writes no volume a second time for a job whose end could not be saved", async () => {
+    const jobs = jobsFolder();
+    const first = await new Server(argsOf(jobs)).ready();
+    const id = await first.start(request("once-root"));
+    assert.equal((await first.done(id)).status, "completed");
+    await first.end("SIGTERM");
+    const file = path.join(jobs, `${id}.json`);
+    const job = JSON.parse(fs.readFileSync(file, "utf8")) as Record<string, unknown>;
+    fs.writeFileSync(file, JSON.stringify({ ...job, status: "running" }));
+    const device = `/dev/${lab.group.name}/once-root`;
+    lab.group.bash(`printf 'written since' | dd of=${device} conv=notrunc,fsync status=none`);
+    const second = await new Server(argsOf(jobs)).ready();
+    assert.equal((await second.done(id)).status, "completed");
+    assert.equal(execFileSync("head", ["-c", "13", device], { encoding: "utf8" }), "written since");
+    await second.end("SIGTERM");
+    lab.removeVolumes();
+  });
+
   it("lets one server only work on a folder of jobs", async () => {
     const jobs = jobsFolder();
     const one = await new Server(argsOf(jobs)).ready();

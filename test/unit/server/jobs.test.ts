@@ -50,9 +50,10 @@ describe("jobs of the provision server", () => {
     const later = "2026-01-02T00:00:00.000Z";
     const found = applyReport(
       job(1, { status: "running" }),
-      { kind: "found", cacheHit: true },
+      { kind: "found", cacheHit: true, generation: 3 },
       later,
     );
+    assert.equal(recoverJob(found).generation, 3, "done once more, it writes nothing anew");
     const done = applyReport(found, { kind: "completed", imagePath: "/cache/x" }, later);
     assert.deepEqual(describeJob(done), {
       ...{ job_id: done.id, status: "completed", cache_hit: true, image_path: "/cache/x" },
