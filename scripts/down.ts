@@ -1,3 +1,4 @@
+import * as fs from "node:fs/promises";
 import * as path from "node:path";
 import { ensureEmbedded, stopEmbedded } from "../embedded/index.ts";
 import { GroundworkError } from "../providers/errors.ts";
@@ -10,6 +11,8 @@ import { lineSplitter } from "./lib/phases.ts";
 import { pulumiLines } from "./lib/pulumi-lines.ts";
 import { clearRemains, settlePending } from "./lib/recover.ts";
 import { removeKubeFiles } from "./lib/kube-files.ts";
+import { readNames } from "./lib/files.ts";
+import { hasEncrypted } from "./lib/stack-file.ts";
 import { removeHome } from "./lib/remove-home.ts";
 import { forgetStack, openStack, readStacks } from "./lib/stack.ts";
 
@@ -76,6 +79,15 @@ async function removeStack(context: Context, plan: DownPlan, report: Report): Pr
   }
 }
 
+/** Names of the stack files with values that the passphrase opens. */
+async function listEncrypted(folder: string): Promise<string[]> {
+  const names = ((await readNames(folder)) ?? []).filter((name) => /^Pulumi\..+\.yaml$/.test(name));
+  const texts = await Promise.all(
+    names.map((name) => fs.readFile(path.join(folder, name), "utf8")),
+  );
+  return names.filter((_, index) => hasEncrypted(texts[index] ?? ""));
+}
+
 async function down(options: CommonOptions): Promise<void> {
   const progress = progressFor(options);
   const { report } = progress;
@@ -94,7 +106,12 @@ async function down(options: CommonOptions): Promise<void> {
     await progress.phase("Hypervisor and object store", () => stopEmbedded(embedded, report));
   let kept: string[] = [];
   if (others.length > 0) report(`${context.home} stays for stack ${others.join(", ")}`);
-  else kept = await removeHome(context.home);
+  else {
+    const files = await listEncrypted(context.checkout);
+    if (files.length > 0)
+      report(`the passphrase stays: it opens encrypted values in ${files.join(", ")}`);
+    kept = await removeHome(context.home, files.length > 0 ? ["passphrase"] : []);
+  }
   for (const name of kept) report(`${path.join(context.home, name)} is not ours and stays`);
   if (options.json)
     process.stdout.write(`${JSON.stringify({ stack: context.stack, phases: progress.timings })}\n`);

@@ -106,7 +106,7 @@ async function remove(context: Context, options: Options): Promise<void> {
   }
   await fs.rm(path.join(folder, `${name}.yaml`), { force: true });
   const file = typeof options.merge === "string" ? options.merge : defaultKubeconfig();
-  const text = removeFromKubeconfig(await readText(file), file, name);
+  const text = removeFromKubeconfig(await readText(file), file, name, context.stack);
   if (text !== undefined) await writeSecret(file, text);
   const removed = text === undefined ? [] : [file];
   process.stdout.write(

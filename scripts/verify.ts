@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "commander";
 import { openTarget } from "../providers/compose-project/effects/target.ts";
 import { GroundworkError } from "../providers/errors.ts";
 import { type CommonOptions, createCommand, runCommand } from "./lib/cli.ts";
@@ -13,13 +14,13 @@ import { runVirsh } from "./lib/virsh.ts";
 
 interface Options extends CommonOptions {
   machine?: string;
-  freeGb: string;
+  freeGb: number;
 }
 
 /** What is to be verified: a machine of the stack, or the host that its lab names instead. */
 interface Target {
   name: string;
-  address: string;
+  address?: string | undefined;
   /** For the provider's way to hosts. */
   host: string;
   /** libvirt's URI of its hypervisor; undefined for a host of its own. */
@@ -31,7 +32,7 @@ function selectTarget({ config, stack }: Context, named: string | undefined): Ta
   const uri = config.observability?.host;
   if (uri !== undefined && named === undefined) {
     const { hostname } = new URL(uri);
-    return { name: hostname, address: hostname, host: uri, isMachine: false };
+    return { name: hostname, host: uri, isMachine: false };
   }
   const name = named ?? config.observability?.machine ?? config.machines[0]?.name;
   const machine = config.machines.find((each) => each.name === name);
@@ -46,7 +47,7 @@ function selectTarget({ config, stack }: Context, named: string | undefined): Ta
     });
   const hypervisor = config.hypervisors.find((each) => each.name === machine.hypervisor);
   return {
-    ...{ name: machine.name, address: machine.networks[0]?.address ?? "" },
+    ...{ name: machine.name, address: machine.networks[0]?.address },
     ...{ host: `machine:${machine.name}`, hypervisorUri: hypervisor?.uri, isMachine: true },
   };
 }
@@ -54,12 +55,17 @@ function selectTarget({ config, stack }: Context, named: string | undefined): Ta
 async function look(context: Context, target: Target): Promise<Sighting> {
   const { name, address, host: where } = target;
   const domain = target.isMachine ? await readDomain(target) : undefined;
-  const common = { machine: name, address, ...(domain !== undefined && { domain }) };
+  const common = {
+    machine: name,
+    ...(address && { address }),
+    ...(domain !== undefined && { domain }),
+  };
   const host = openTarget({ host: where, stack: context.stack });
   if (host === undefined)
     return { ...common, sshProblem: `there are no SSH files for ${name}; \`make up\` writes them` };
-  const { hostname, port } = new URL(context.config.objectStore.endpoint);
-  const script = renderGuestProbe({ hostname, port: port === "" ? 80 : Number(port) });
+  const { hostname, port, protocol } = new URL(context.config.objectStore.endpoint);
+  const usual = protocol === "https:" ? 443 : 80;
+  const script = renderGuestProbe({ hostname, port: port === "" ? usual : Number(port) });
   try {
     const output = await host.run(script, { purpose: `verify ${name}`, timeoutSeconds: 60 });
     return { ...common, guest: parseGuestProbe(output) };
@@ -78,6 +84,11 @@ async function readDomain({ name, hypervisorUri }: Target): Promise<Sighting["do
   }
 }
 
+const gigabytes = (text: string): number => {
+  if (/^[0-9]{1,6}(\.[0-9]+)?$/.test(text)) return Number(text);
+  throw new InvalidArgumentError("It must be a number, such as 10.");
+};
+
 const signs: Record<Check["status"], string> = { passed: "✓", failed: "✗", skipped: "–" };
 
 async function verify(options: Options): Promise<void> {
@@ -89,7 +100,7 @@ async function verify(options: Options): Promise<void> {
   const checks = judge(await look(context, target), {
     docker: hasLab,
     pulls: !hasLab || observability.images === "pull",
-    minimumFreeBytes: Number(options.freeGb) * 1e9,
+    minimumFreeBytes: options.freeGb * 1e9,
   });
   const ok = checks.every(({ status }) => status !== "failed");
   if (options.json)
@@ -113,6 +124,6 @@ await runCommand(
       "--machine <name>",
       "the machine; default: the one of the observability lab, else the first",
     )
-    .option("--free-gb <number>", "how much disk must be free, in GB", "10")
+    .option("--free-gb <number>", "how much disk must be free, in GB", gigabytes, 10)
     .action(verify),
 );

@@ -3,6 +3,7 @@ import * as path from "node:path";
 import { parse } from "yaml";
 import { type Config, parseConfig } from "../../config.ts";
 import { GroundworkError } from "../../providers/errors.ts";
+import { hideEncrypted } from "./stack-file.ts";
 import { checkout, type Environment, loadEnvironment, variable } from "./environment.ts";
 
 /** The name of the Pulumi project, as Pulumi.yaml has it. */
@@ -23,7 +24,7 @@ export interface Context {
 }
 
 /**
- * The `config` of a stack file's text.
+ * The `config` of a stack file's text, without what is encrypted in it.
  * @throws GroundworkError `bad-stack-file`
  */
 export function parseStackFile(text: string, file: string): Record<string, unknown> {
@@ -39,7 +40,7 @@ export function parseStackFile(text: string, file: string): Record<string, unkno
     });
   }
   const config = (document as { config?: unknown } | null)?.config ?? {};
-  return config as Record<string, unknown>;
+  return hideEncrypted(config) as Record<string, unknown>;
 }
 
 async function readStackFile(file: string, stack: string): Promise<string> {

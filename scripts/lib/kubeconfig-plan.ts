@@ -76,13 +76,14 @@ function findEntry(document: Document, list: string, name: string): number {
   return sequence.items.findIndex((item) => isMap(item) && item.get("name") === name);
 }
 
-function isOurs(document: Document, name: string): boolean {
+/** The stack that a context was written for; undefined where it is not ours. */
+function ownerOf(document: Document, name: string): string | undefined {
   const index = findEntry(document, "contexts", name);
   const extensions: unknown = document.getIn(["contexts", index, "context", "extensions"]);
-  return (
-    isSeq(extensions) &&
-    extensions.items.some((item) => isMap(item) && item.get("name") === markName)
-  );
+  if (!isSeq(extensions)) return undefined;
+  const mark = extensions.items.find((item) => isMap(item) && item.get("name") === markName);
+  const stack: unknown = isMap(mark) ? mark.getIn(["extension", "stack"]) : undefined;
+  return typeof stack === "string" ? stack : undefined;
 }
 
 /**
@@ -90,7 +91,7 @@ function isOurs(document: Document, name: string): boolean {
  * context too; only where there is no current context, it becomes this one.
  *
  * @param text of the file; empty where there is none.
- * @throws GroundworkError `context-exists` where something of that name is not ours; `bad-kubeconfig`.
+ * @throws GroundworkError `context-exists` where something of that name is not this stack's; `bad-kubeconfig`.
  */
 export function mergeKubeconfig(
   text: string,
@@ -101,10 +102,11 @@ export function mergeKubeconfig(
   const document = readDocument(text, file);
   const [{ name }] = ours.contexts;
   const taken = lists.filter((list) => findEntry(document, list, name) >= 0);
-  if (taken.length > 0 && !isOurs(document, name))
+  const owner = ownerOf(document, name);
+  if (taken.length > 0 && owner !== stack)
     throw new GroundworkError({
       code: "context-exists",
-      message: `Refused to write into ${file}: its ${taken.join(", ")} have a "${name}" that Groundwork did not make.`,
+      message: `Refused to write into ${file}: its ${taken.join(", ")} have a "${name}" that ${owner === undefined ? "Groundwork did not make" : `is of stack "${owner}"`}.`,
       next: `Rename that entry, or use the cluster's own file without --merge.`,
     });
   document.contents ??= document.createNode({ apiVersion: "v1", kind: "Config" });
@@ -126,10 +128,15 @@ export function mergeKubeconfig(
   return document.toString({ lineWidth: 0 });
 }
 
-/** A user's kubeconfig without a cluster of ours; undefined where it has none of that name. */
-export function removeFromKubeconfig(text: string, file: string, name: string): string | undefined {
+/** A user's kubeconfig without a cluster of the stack; undefined where it has none of that name. */
+export function removeFromKubeconfig(
+  text: string,
+  file: string,
+  name: string,
+  stack: string,
+): string | undefined {
   const document = readDocument(text, file);
-  if (!isOurs(document, name)) return undefined;
+  if (ownerOf(document, name) !== stack) return undefined;
   for (const list of lists) {
     const index = findEntry(document, list, name);
     if (index >= 0) document.deleteIn([list, index]);

@@ -14,11 +14,13 @@ const ours = [
  * Removes what is ours from the home folder, and the folder itself when nothing else is in it,
  * since GROUNDWORK_HOME may name a folder that holds other things.
  *
- * @returns what stays there
+ * @param keeps names of ours that something is still to be opened with
+ * @returns what else stays there
  */
-export async function removeHome(home: string): Promise<string[]> {
-  for (const name of ours) await fs.rm(path.join(home, name), { recursive: true, force: true });
+export async function removeHome(home: string, keeps: readonly string[]): Promise<string[]> {
+  for (const name of ours)
+    if (!keeps.includes(name)) await fs.rm(path.join(home, name), { recursive: true, force: true });
   const rest = await readNames(home);
   if (rest?.length === 0) await fs.rmdir(home);
-  return rest ?? [];
+  return (rest ?? []).filter((name) => !keeps.includes(name));
 }

@@ -7,7 +7,7 @@ import { GroundworkError, tail } from "../../providers/errors.ts";
 import { type Context, project } from "./context.ts";
 import { readNames } from "./files.ts";
 import { openPulumiCommand } from "./pulumi-command.ts";
-import { keepLayout, withoutSalt } from "./stack-file.ts";
+import { hasEncrypted, keepLayout, withoutSalt } from "./stack-file.ts";
 import { pulumiRoot } from "./tools-paths.ts";
 
 /** Runs a short command of the CLI, such as `stack export`, and returns its standard output. */
@@ -76,7 +76,7 @@ export async function openStack(
 }
 
 /**
- * Forgets the stack: its state goes, its file stays and loses the salt.
+ * Forgets the stack: its state goes, its file stays and loses the salt, unless that opens values in it.
  * @param force when the state still lists resources, because what held them is gone as a whole
  */
 export async function forgetStack(context: Context, force: boolean): Promise<void> {
@@ -90,6 +90,6 @@ export async function forgetStack(context: Context, force: boolean): Promise<voi
       ...(force ? ["--force"] : []),
     ]);
   const text = await fs.readFile(context.stackFile, "utf8");
-  const cleaned = withoutSalt(text);
+  const cleaned = hasEncrypted(text) ? text : withoutSalt(text);
   if (cleaned !== text) await fs.writeFile(context.stackFile, cleaned);
 }

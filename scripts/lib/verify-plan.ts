@@ -5,8 +5,8 @@ import { quote } from "../../providers/host/core/script.ts";
 /** What was seen of a machine; undefined where it could not be asked. */
 export interface Sighting {
   machine: string;
-  /** Where it is expected. */
-  address: string;
+  /** Where it is expected; undefined for a host that is no machine of the stack. */
+  address?: string;
   /** libvirt's word for the domain; undefined for a host that is no machine of the stack. */
   domain?: { state: string } | { problem: string };
   /** What kept SSH from working; undefined when it works. */
@@ -106,14 +106,16 @@ export function judge(sighting: Sighting, wanted: Wanted): Check[] {
             "See its serial log (`make up` prints where it is), and that sshd runs and has your key.",
           )),
     },
-    inside("address", ({ addresses }) =>
-      addresses.includes(sighting.address)
-        ? passed(sighting.address)
-        : failed(
-            `it has ${addresses.join(", ") || "none"} and not ${sighting.address}`,
-            "Compare `networks` of the machine with `networkctl status` there, then run `make up`.",
-          ),
-    ),
+    inside("address", ({ addresses }) => {
+      const { address } = sighting;
+      const has = addresses.join(", ") || "none";
+      if (address === undefined) return skipped(`it has ${has}, and is no machine of this stack`);
+      if (addresses.includes(address)) return passed(address);
+      return failed(
+        `it has ${has} and not ${address}`,
+        "Compare `networks` of the machine with `networkctl status` there, then run `make up`.",
+      );
+    }),
     inside("docker", ({ engine }) => {
       if (engine !== undefined) return passed(`Docker's engine ${engine} answers`);
       if (!wanted.docker) return skipped("no deployment needs it there");

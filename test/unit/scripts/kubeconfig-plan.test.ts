@@ -89,6 +89,13 @@ describe("mergeKubeconfig", () => {
     assert.throws(() => merge(theirs.replaceAll("work", "kube")), { code: "context-exists" });
   });
 
+  it("refuses, and does not remove, what is another stack's", () => {
+    const others = mergeKubeconfig("", "f", ours, "attic");
+    assert.throws(() => merge(others), { code: "context-exists", message: /is of stack "attic"/ });
+    assert.equal(removeFromKubeconfig(others, "f", "kube", "lab"), undefined);
+    assert.ok(removeFromKubeconfig(others, "f", "kube", "attic"));
+  });
+
   it("refuses, and so does not touch, what is no kubeconfig", () => {
     for (const text of ["- a\n", "a: [\n", "just words"])
       assert.throws(() => merge(text), { code: "bad-kubeconfig" });
@@ -97,16 +104,19 @@ describe("mergeKubeconfig", () => {
 
 describe("removeFromKubeconfig", () => {
   it("gives back what was there before", () => {
-    const removed = removeFromKubeconfig(merge(theirs), "f", "kube");
+    const removed = removeFromKubeconfig(merge(theirs), "f", "kube", "lab");
     assert.deepEqual(parse(removed ?? ""), parse(theirs));
   });
 
   it("removes nothing that is not ours", () => {
-    assert.equal(removeFromKubeconfig(theirs, "f", "work"), undefined);
-    assert.equal(removeFromKubeconfig("", "f", "kube"), undefined);
+    assert.equal(removeFromKubeconfig(theirs, "f", "work", "lab"), undefined);
+    assert.equal(removeFromKubeconfig("", "f", "kube", "lab"), undefined);
   });
 
   it("leaves no current context that is gone", () => {
-    assert.equal(read(removeFromKubeconfig(merge(""), "f", "kube") ?? "")["current-context"], "");
+    assert.equal(
+      read(removeFromKubeconfig(merge(""), "f", "kube", "lab") ?? "")["current-context"],
+      "",
+    );
   });
 });

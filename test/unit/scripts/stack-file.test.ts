@@ -1,7 +1,12 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { stringify } from "yaml";
-import { keepLayout, withoutSalt } from "../../../scripts/lib/stack-file.ts";
+import {
+  hasEncrypted,
+  hideEncrypted,
+  keepLayout,
+  withoutSalt,
+} from "../../../scripts/lib/stack-file.ts";
 
 const salt = "encryptionsalt: v1:NkZXYCO7tVA=:v1:jWqdreIzSMh5Ud1n:csZ39l9v6o+VrdF3";
 const original = `# The lab
@@ -21,6 +26,24 @@ config:
     - name: vm1 # the first
 ${salt}
 `;
+
+describe("encrypted values", () => {
+  const store = { bucket: "b", secretKey: { secure: "v1:abc:def" } };
+
+  it("are a word to scripts, and everything else is as it was", () => {
+    assert.deepEqual(hideEncrypted({ a: [{ store }, 1, null] }), {
+      a: [{ store: { bucket: "b", secretKey: "encrypted" } }, 1, null],
+    });
+    const plain = { secure: true, secureBoot: { secure: "a", other: "b" }, list: [] };
+    assert.deepEqual(hideEncrypted(plain), plain);
+  });
+
+  it("are found in a file, also in one that is no YAML", () => {
+    assert.equal(hasEncrypted(stringify({ config: { store } })), true);
+    assert.equal(hasEncrypted(original), false);
+    assert.equal(hasEncrypted("a: [\n  secure: v1:x"), true);
+  });
+});
 
 describe("withoutSalt", () => {
   it("takes out the salt line and nothing else", () => {

@@ -49,11 +49,17 @@ describe("judge", () => {
     });
 
   it("fails SSH once and skips what hangs on it", () => {
-    const { machine, address } = well;
+    const { machine } = well;
     const domain = { state: "running" };
-    const checks = judge({ machine, address, domain, sshProblem: "Cannot reach it." }, wanted);
+    const checks = judge({ machine, domain, sshProblem: "Cannot reach it." }, wanted);
     assert.deepEqual(failures(checks), ["ssh"]);
     assert.equal(checks.filter(({ status }) => status === "skipped").length, 5);
+  });
+
+  it("expects no address of a host that is no machine of the stack", () => {
+    const checks = judge({ machine: "lab.example.org", guest }, wanted);
+    const skipped = checks.filter(({ status }) => status === "skipped").map(({ name }) => name);
+    assert.deepEqual([failures(checks), skipped], [[], ["running", "address"]]);
   });
 
   it("asks for Docker and the network only where something needs them", () => {
