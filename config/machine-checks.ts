@@ -5,6 +5,7 @@ import {
   renderAddress,
   requireCidr,
 } from "../components/planning/addresses.ts";
+import { serialLength } from "../components/planning/domain-xslt.ts";
 import { duplicates, type Path, problem, unknownName } from "./check-parts.ts";
 import type { Problem } from "./problem.ts";
 import type { Config, MachineConfig } from "./schema.ts";
@@ -78,6 +79,13 @@ export function checkMachine(config: Config, machine: MachineConfig, path: Path)
             config.images,
             "a name from groundwork:images",
           ),
+    ),
+    ...duplicates(
+      machine.volumes,
+      // All that a guest sees of a disk's serial.
+      ({ name }) => name.slice(0, serialLength),
+      (_, index) => [...path, "volumes", index, "name"],
+      "the first 20 characters of a volume's name",
     ),
     ...checkAttachments(config, machine, path),
     ...duplicates(

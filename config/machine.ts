@@ -133,7 +133,10 @@ export const machine = z
       .array(
         z
           .strictObject({
-            name: label("The volume is `<machine>-<name>`; the disk's serial is the name.", "data"),
+            name: label(
+              "The volume is `<machine>-<name>`; the disk's serial is the name's first 20 characters.",
+              "data",
+            ),
             sizeGiB: sizeGiB("Size in GiB; may grow later, never shrink.", 10),
             image: z
               .string()

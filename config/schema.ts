@@ -155,7 +155,10 @@ const hypervisor = z
     }),
     pool: z
       .strictObject({
-        name: label("Name of the pool; default: groundwork-<stack>.", "groundwork-lab").optional(),
+        name: label(
+          "Name of the pool; default: groundwork-<stack>-<hypervisor>.",
+          "groundwork-lab",
+        ).optional(),
         path: text(
           /^(?!.*\/\.\.?(\/|$))(\/[^/\r\n]+){2,}$/,
           "an absolute path of two or more components, without . and ..",

@@ -14,7 +14,7 @@ export interface DomainSettings {
 }
 
 /** virtio-blk shows the guest 20 bytes of a disk's serial. */
-const serialLength = 20;
+export const serialLength = 20;
 
 /** What a domain is bound to: when it is something else, it takes another domain. */
 export interface DomainBindings {

@@ -247,6 +247,16 @@ describe("parseConfig", () => {
       /machines\[1\]\.name: a name that is used only once/,
     ],
     [
+      "volumes that a guest cannot tell apart",
+      withMachine({
+        volumes: [
+          { name: "application-database-a", sizeGiB: 1 },
+          { name: "application-database-b", sizeGiB: 1 },
+        ],
+      }),
+      /volumes\[1\]\.name: the first 20 characters of a volume's name that is used only once/,
+    ],
+    [
       "a further volume with an image that is not there",
       withMachine({ volumes: [{ name: "data", sizeGiB: 1, image: "backup" }] }),
       /volumes\[0\]\.image: a name from groundwork:images: debian/,
