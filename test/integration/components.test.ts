@@ -150,7 +150,7 @@ describe("the components on a real libvirt", function () {
     await up();
     const reservations = virsh("net-dumpxml", name).match(/<host mac=.*/g) ?? [];
     assert.equal(reservations.length, 1);
-    assert.match(reservations[0] ?? "", /ip='192\.168\.177\.13'/);
+    assert.match(reservations[0], /ip='192\.168\.177\.13'/);
     configure([["machines", 1, "networks", 0, "address"], "192.168.177.12"]);
   });
 

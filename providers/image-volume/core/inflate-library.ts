@@ -18,6 +18,7 @@ jobs, total, header = int(jobs), int(total), bytes.fromhex(header)
 offsets, failed = 0x00fffffffffffe00, 2**64 - 1
 inode = os.fstat(0).st_ino
 image, have, looked = 0, 0, time.monotonic()
+written_to, flushed = None, 0 # the device
 
 class Refusal(Exception): pass
 
@@ -31,6 +32,12 @@ def is_stale(): # whether another file has taken its place
     except FileNotFoundError: pass
   return True
 
+def idle(): # while the image is still to come, what was written of it reaches the disk
+  global flushed
+  if written_to is None or time.monotonic() - flushed < 1: return time.sleep(0.02)
+  os.fdatasync(written_to)
+  flushed = time.monotonic()
+
 def await_image(offset, length): # returns how much of that the file has, once it is there
   global have
   if offset >= total: raise Refusal("a table points behind the end of the image")
@@ -40,7 +47,7 @@ def await_image(offset, length): # returns how much of that the file has, once i
     if have >= end: break
     if not names: raise Refusal("the image is cut short")
     if is_stale(): raise Refusal("the image was fetched anew")
-    time.sleep(0.02)
+    idle()
   return end - offset
 
 def read(offset, target):
@@ -98,9 +105,10 @@ def make_unzstd():
   return inflate
 
 def work(job, report):
-  global image
+  global image, written_to
   image = os.open("/dev/fd/0", os.O_RDONLY)
   out = os.open(device, os.O_WRONLY | (os.O_DIRECT if is_device else 0))
+  if is_device: written_to = out
   inflate = make_unzstd() if method == "zstd" else make_inflate()
   buffer, ahead = Memory(max(cluster, 2 << 20)), Memory(max(1 << 20, 2 * cluster))
   begins = filled = 0 # what the one holds of the disk

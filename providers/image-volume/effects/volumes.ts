@@ -173,7 +173,8 @@ export async function readVolume(
 }
 
 /**
- * Removes the volume, its companions and its snapshots, after their content as `wipe` says. Succeeds when there is none.
+ * Removes the volume, its companions and its snapshots, after their content as `wipe` says. Succeeds when there
+ * is none; where a switch broke off between two renames, only the others are there.
  * @throws GroundworkError `volume-not-ours`, `volume-in-use`, …
  */
 export async function removeVolume(args: {
@@ -187,8 +188,7 @@ export async function removeVolume(args: {
   const id = volumeId(volumeGroup, volumeName);
   const host = await observeHost(uri, { fresh: true });
   const seen = host.volumes.get(id);
-  if (seen === undefined) return;
-  if (seen.marks.owner !== owner)
+  if (seen !== undefined && seen.marks.owner !== owner)
     throw refusalError(
       {
         code: "volume-not-ours",
@@ -209,5 +209,5 @@ export async function removeVolume(args: {
       });
   for (const dependent of findDependents(host.volumes, { volumeGroup, volumeName, owner }))
     await runRemove({ uri, activation, volumeGroup, wipe, ...dependent });
-  await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
+  if (seen !== undefined) await runRemove({ uri, activation, volumeGroup, volumeName, seen, wipe });
 }
