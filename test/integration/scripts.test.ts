@@ -5,7 +5,7 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseConfig } from "../../config.ts";
-import type { Context } from "../../scripts/lib/context.ts";
+import { type Context, parseStackFile } from "../../scripts/lib/context.ts";
 import { clearRemains, settlePending } from "../../scripts/lib/recover.ts";
 import { forgetStack, openStack, readStacks, runPulumi } from "../../scripts/lib/stack.ts";
 import { pulumiHome, pulumiRoot } from "../../scripts/lib/tools-paths.ts";
@@ -101,6 +101,23 @@ describe("the stack behind the scripts", function () {
     );
     return pulumi;
   }
+
+  it("keeps what opens encrypted values of the stack file, for the next stack of that name", async () => {
+    const place = "groundwork:clusters[0].snapshots.store.secretKey";
+    const config = (...words: string[]): Promise<string> =>
+      runPulumi(context, ["config", ...words, "--stack", "local"]);
+    await openStack(context, report);
+    await config("set", "--secret", "--path", place, "hush");
+    const text = fs.readFileSync(context.stackFile, "utf8");
+    assert.doesNotMatch(text, /hush/);
+    assert.deepEqual(parseStackFile(text, "file")["groundwork:clusters"], [
+      { snapshots: { store: { secretKey: "encrypted" } } },
+    ]);
+    await forgetStack(context, false);
+    assert.equal(fs.readFileSync(context.stackFile, "utf8"), text);
+    await openStack(context, report);
+    assert.equal((await config("get", "--path", place)).trim(), "hush");
+  });
 
   it("keeps the layout of the stack file, and leaves no trace in it at the end", async () => {
     await openStack(context, report);
