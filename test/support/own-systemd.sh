@@ -21,6 +21,7 @@ mount -t tmpfs -o mode=755 tmpfs /run
 mount --bind "$folder/units" /usr/lib/systemd/system
 mount --bind "$folder/empty" /usr/lib/systemd/system-generators
 mount -t tmpfs -o mode=755 tmpfs /etc/systemd/system
+mount -t tmpfs -o mode=755 tmpfs /var/lib/systemd # when timers were last due is of no other boot
 umount -R /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 exec env -i container=groundwork PATH="$PATH" \
