@@ -103,7 +103,10 @@ async function provideSnapshot(
   }
   for (const { name, takenAtSeconds } of there)
     if (name.startsWith(temporary) && nowSeconds - takenAtSeconds > longestSeconds)
-      await deleteSnapshot(uri, machine, name, { report });
+      await deleteSnapshot(uri, machine, name, { report }).catch((error: unknown) => {
+        // Another backup that begins does the same.
+        if (!(error instanceof GroundworkError) || error.code !== "host-changed") throw error;
+      });
   const description = "For a backup that is under way";
   const name = `${temporary}${randomBytes(3).toString("hex")}`;
   const taken = await createSnapshot(
