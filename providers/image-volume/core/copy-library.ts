@@ -10,14 +10,16 @@ file, device = sys.argv[1:]
 page, most = 4096, 2 << 20
 zeroes = bytes(most)
 
+def is_gone(): # asked in the order in which the one takes the other's place
+  return not os.path.exists(file + ".new") and not os.path.exists(file)
+
 def begin(): # what tells of pieces, and what they are read from
   while True:
     whole = os.path.exists(file) # its pieces are told there as well
     try: return os.open(file + ".new.pieces", os.O_RDONLY), os.open(file if whole else file + ".new", os.O_RDONLY)
     except FileNotFoundError:
       if whole: raise
-      if os.path.exists(file + ".new.pieces") and not os.path.exists(file) and not os.path.exists(file + ".new"):
-        sys.exit("the decoded disk is gone")
+      if os.path.exists(file + ".new.pieces") and is_gone(): sys.exit("the decoded disk is gone")
     time.sleep(0.02)
 
 def is_empty(at, end): # mostly the first page tells
@@ -44,7 +46,7 @@ while True:
     else: piece = at
   told = told[known:]
   if whole: break
-  if not os.path.exists(file + ".new") and not os.path.exists(file): sys.exit("the decoded disk is gone")
+  if is_gone(): sys.exit("the decoded disk is gone")
   time.sleep(0.01)
 os.fsync(to)
 `.trim();
