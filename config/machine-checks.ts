@@ -85,7 +85,7 @@ export function checkMachine(config: Config, machine: MachineConfig, path: Path)
       // All that a guest sees of a disk's serial.
       ({ name }) => name.slice(0, serialLength),
       (_, index) => [...path, "volumes", index, "name"],
-      "the first 20 characters of a volume's name",
+      `the first ${String(serialLength)} characters of a volume's name`,
     ),
     ...checkAttachments(config, machine, path),
     ...duplicates(

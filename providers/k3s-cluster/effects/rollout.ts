@@ -119,7 +119,9 @@ async function roll(
     work.catch(() => undefined);
   }
   await Promise.all(pending);
-  if (!found) await configure(unhurried, seen);
+  // What changed on nodes that were there before, servers one by one.
+  for (const node of args.nodes.filter(({ name }) => seen.some((each) => each.name === name)))
+    await renew(unhurried(), node);
   time("k3s started everywhere");
   const nodes = await settle(unhurried());
   time("all as wished");
@@ -196,13 +198,6 @@ async function listStaleTokens(
       if (token !== tokenDigest(args, role)) stale.push(name);
     }
   return stale;
-}
-
-/** Renews what changed on nodes that were there before, servers one by one. */
-async function configure(unhurried: () => Rollout, seen: readonly ObservedNode[]): Promise<void> {
-  const { nodes } = unhurried().args;
-  for (const node of nodes.filter(({ name }) => seen.some((each) => each.name === name)))
-    await renew(unhurried(), node);
 }
 
 /** Waits for all, after labels and taints that a node gives itself only when it joins were set. */

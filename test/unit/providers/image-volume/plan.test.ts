@@ -44,6 +44,10 @@ const kinds = (want: DesiredVolume, seen: Observed): Step["kind"][] | string => 
 };
 
 const populated = volume({ owner: "p/s", state: "populated", digest });
+const growingFrom = (bytes: number): Observed =>
+  observed({
+    volume: volume({ owner: "p/s", state: "populated", digest, growingFromBytes: bytes }),
+  });
 const domainUser = { pid: 7, command: "qemu-system-x86", domain: "vm1" };
 const populate = ["populateVolume", "zeroTail", "markPopulated"] as const;
 const blank = withoutImage(desired);
@@ -105,27 +109,13 @@ describe("planVolume", () => {
     [
       "goes on with a growth that was interrupted",
       desired,
-      observed({
-        volume: volume({
-          owner: "p/s",
-          state: "populated",
-          digest,
-          growingFromBytes: 3 * gibibyte,
-        }),
-      }),
+      growingFrom(3 * gibibyte),
       ["growVolume"],
     ],
     [
       "takes the mark of a growth away that failed and is wished no more",
       desired,
-      observed({
-        volume: volume({
-          owner: "p/s",
-          state: "populated",
-          digest,
-          growingFromBytes: desired.sizeBytes,
-        }),
-      }),
+      growingFrom(desired.sizeBytes),
       ["growVolume"],
     ],
     [
