@@ -4,7 +4,7 @@ import { Command } from "commander";
 import { execa } from "execa";
 import { GroundworkError } from "../providers/errors.ts";
 import { parsePins, renderPins } from "../stacks/observability/images/index.ts";
-import { runCommand } from "./lib/cli.ts";
+import { renderExamples, runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
 import { goEnvironment } from "./lib/tools-make.ts";
 
@@ -49,5 +49,12 @@ await runCommand(
       path.join(checkout, "stacks/observability/compose.pull.yaml"),
     )
     .option("--check", "write nothing; exit with 1 when a tag has another digest")
+    .addHelpText(
+      "after",
+      renderExamples([
+        "make image-pins               the digests of now",
+        "make image-pins ARGS=--check  only compares",
+      ]),
+    )
     .action(pin),
 );

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { BaseImageFormat } from "../../providers/image-volume/core/base-image.ts";
 import type { DebianRelease } from "./debian.ts";
 import { imageError } from "./errors.ts";
+import { showUrl } from "./url.ts";
 
 /** A file that is put into a built image. */
 export interface ImageFile {
@@ -86,7 +87,7 @@ export function planImage(image: ImageRequest): ImagePlan {
   if (image.sha256 === undefined && sha256SumsUrl === undefined)
     throw imageError(
       "image-without-checksum",
-      `Cannot take image "${name}" from ${url}: nothing says what its checksum must be.`,
+      `Cannot take image "${name}" from ${showUrl(url)}: nothing says what its checksum must be.`,
       { next: "Set sha256, or sha256SumsUrl to the list that its publisher keeps beside it." },
     );
   return {

@@ -44,12 +44,13 @@ make_root_file_system() {
 # Puts the files of --file where they belong. A link in the image must not lead out of it, and what was
 # hashed when the image was decided upon must be what is copied.
 install_files() {
-  local file mode digest path source folder
+  local file mode digest path source folder image
+  image=$(realpath "$root") # the cache may lie behind a link
   for file in "${files[@]}"; do
     IFS=: read -r mode digest path source <<<"$file"
-    folder=$(realpath -m "$root$(dirname "$path")")
+    folder=$(realpath -m "$image$(dirname "$path")")
     case $folder/ in
-      "$root"/*) ;;
+      "$image"/*) ;;
       *) echo "file $path: a link in the image leads out of it" >&2 && return 1 ;;
     esac
     if [ -d "$root$path" ] || [ -L "$root$path" ]; then

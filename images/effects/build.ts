@@ -57,6 +57,7 @@ export async function ensureBuilt(
   if (present !== undefined) return { image: present, built: false };
 
   await requireTools(name);
+  await clearRemains(folder);
   const needed = bytesToBuild(spec);
   const free = await requireRoom(folder, needed, `build image "${name}"`);
   const extra = spec.packages.length === 0 ? "" : ` with ${spec.packages.join(", ")}`;
@@ -75,6 +76,15 @@ export async function ensureBuilt(
       },
     );
   return { image, built: true };
+}
+
+/** Removes what killed builds left, so that it does not count against the room. What fails here fails the builder, which says why. */
+async function clearRemains(folder: string): Promise<void> {
+  const command = quoteAll([path.join(recipeFolder, "build"), "--clear", folder]);
+  await openHost("qemu:///system").tryRun(`export PATH="$PATH:/usr/sbin:/sbin"; exec ${command}`, {
+    purpose: "clear what killed builds left",
+    timeoutSeconds: 600,
+  });
 }
 
 async function runBuilder(

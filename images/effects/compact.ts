@@ -48,14 +48,21 @@ export async function compactImage(
   const store = openImageStore(location);
   const target = `${as}.qcow2`;
   const { bytes: before, digest: wanted } = await readSource(image.name, key, store);
-  if ((await store.read(target)).object !== undefined)
-    throw imageError("image-exists", `There is an image "${as}" in the store already.`, {
-      next: "Choose another name, or remove it if nothing is made from it any more.",
-    });
+  const { object, sidecar } = await store.read(target);
+  if (object !== undefined) {
+    const { bytes: after, digest } = object;
+    if (digest === undefined || sidecar !== undefined || after >= before)
+      throw imageError("image-exists", `There is an image "${as}" in the store already.`, {
+        next: "Choose another name, or remove it if nothing is made from it any more.",
+      });
+    // A run was ended after it had uploaded it.
+    await store.writeSidecar(target, digest);
+    return { before, after, digest };
+  }
 
   const parent = path.join(cache, "compact");
-  await requireRoom(parent, 2 * before, `compact image "${image.name}"`);
   await sweep(parent);
+  await requireRoom(parent, 2 * before, `compact image "${image.name}"`);
   const folder = await fs.mkdtemp(path.join(parent, `${String(process.pid)}-`));
   try {
     const source = path.join(folder, "source");
@@ -104,8 +111,9 @@ async function requireSame(name: string, file: string, wanted: string): Promise<
   );
 }
 
-/** Removes what processes left that were killed. */
+/** Removes what processes left that were killed; it would count against the room. */
 async function sweep(parent: string): Promise<void> {
+  await fs.mkdir(parent, { recursive: true });
   for (const name of await fs.readdir(parent))
     if (!existsSync(`/proc/${/^\d+/.exec(name)?.[0] ?? ""}`))
       await fs.rm(path.join(parent, name), { recursive: true });

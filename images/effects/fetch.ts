@@ -11,7 +11,9 @@ import { headerBytes } from "../../providers/image-volume/core/qcow2.ts";
 import { type Checksum, fileNameOf, parseChecksums } from "../core/checksums.ts";
 import { imageError } from "../core/errors.ts";
 import { type ImagePlan, type ImageRequest, type LocalImage, renderSidecar } from "../core/plan.ts";
+import { showUrl } from "../core/url.ts";
 import { imageFolder, readEntry, requireRoom } from "./cache.ts";
+import { openUrl, reasonOf, sweepParts } from "./download.ts";
 
 type FetchPlan = Extract<ImagePlan, { kind: "fetch" }>;
 
@@ -37,12 +39,12 @@ export async function ensureFetched(
   const present = await readEntry(folder, key);
   if (present !== undefined) return present;
 
-  await sweep(folder);
+  await sweepParts(folder);
   const response = await open(name, plan.url);
   const bytes = Number(response.headers.get("content-length") ?? "0");
   const free = await requireRoom(folder, bytes, `download image "${name}"`);
   report(
-    `${name}: downloading ${bytes > 0 ? formatBytes(bytes) : "an image of unknown size"} from ${plan.url} (${formatBytes(free)} are free)`,
+    `${name}: downloading ${bytes > 0 ? formatBytes(bytes) : "an image of unknown size"} from ${showUrl(plan.url)} (${formatBytes(free)} are free)`,
   );
   const file = path.join(folder, `${key}.qcow2`);
   const part = `${file}.${String(process.pid)}.part`;
@@ -62,12 +64,12 @@ export async function ensureFetched(
 async function readChecksum(name: string, plan: FetchPlan): Promise<Checksum> {
   if (plan.sumsUrl === undefined) return { algorithm: "sha256", digest: plan.sha256 ?? "" };
   const listed = await readList(name, plan.sumsUrl);
-  const checksum = parseChecksums(listed, fileNameOf(plan.url), plan.sumsUrl);
+  const checksum = parseChecksums(listed, fileNameOf(plan.url), showUrl(plan.sumsUrl));
   if (plan.sha256 === undefined || checksum.algorithm !== "sha256") return checksum;
   if (plan.sha256 !== checksum.digest)
     throw imageError(
       "image-checksum-mismatch",
-      `Image "${name}" is to have sha256 ${plan.sha256}, and ${plan.sumsUrl} says ${checksum.digest}.`,
+      `Image "${name}" is to have sha256 ${plan.sha256}, and ${showUrl(plan.sumsUrl)} says ${checksum.digest}.`,
       { next: "Correct sha256, or take the one that the publisher vouches for." },
     );
   return checksum;
@@ -81,36 +83,32 @@ async function readList(name: string, url: string): Promise<string> {
     chunks.push(chunk);
     length += chunk.length;
     if (length > listBytes)
-      throw imageError("image-sums-unusable", `${url} is longer than ${formatBytes(listBytes)}.`, {
-        next: "Correct sha256SumsUrl.",
-      });
+      throw imageError(
+        "image-sums-unusable",
+        `${showUrl(url)} is longer than ${formatBytes(listBytes)}.`,
+        { next: "Correct sha256SumsUrl." },
+      );
   }
   return Buffer.concat(chunks).toString("utf8");
 }
 
 function downloadError(name: string, url: string, seen: string, cause?: unknown): Error {
-  return imageError("image-download-failed", `Cannot take image "${name}" from ${url}: ${seen}.`, {
-    next: "Check the URL and that this machine reaches it, then run the same command again.",
-    cause,
-  });
+  return imageError(
+    "image-download-failed",
+    `Cannot take image "${name}" from ${showUrl(url)}: ${seen}.`,
+    {
+      next: "Check the URL and that this machine reaches it, then run the same command again.",
+      cause,
+    },
+  );
 }
 
 async function open(name: string, url: string): Promise<Response> {
-  let response: Response;
   try {
-    response = await fetch(url, { signal: AbortSignal.timeout(3_600_000) });
+    return await openUrl(url);
   } catch (cause) {
     throw downloadError(name, url, reasonOf(cause), cause);
   }
-  if (response.ok) return response;
-  await response.body?.cancel();
-  throw downloadError(name, url, `the server answers ${String(response.status)}`);
-}
-
-/** fetch() hides the reason in the cause. */
-function reasonOf(error: unknown): string {
-  const { message, cause } = error as Error;
-  return cause instanceof Error && cause.message !== "" ? cause.message : message;
 }
 
 /** Writes the download and gives its SHA-256, the checksum verified. */
@@ -170,7 +168,7 @@ async function receive(
   if (digest === checksum.digest) return sha256.digest("hex");
   throw imageError(
     "image-checksum-mismatch",
-    `Image "${name}" from ${url} has ${checksum.algorithm} ${digest}, and it must be ${checksum.digest}. It was discarded.`,
+    `Image "${name}" from ${showUrl(url)} has ${checksum.algorithm} ${digest}, and it must be ${checksum.digest}. It was discarded.`,
     {
       next: "Correct the checksum if the publisher changed the image; otherwise do not trust this source.",
     },
@@ -187,24 +185,5 @@ export async function checkHeader(image: ImageRequest, file: string): Promise<vo
     checkImage(buffer, size, formatOf(objectOf(image)), `image "${image.name}"`);
   } finally {
     await handle.close();
-  }
-}
-
-/** Removes what downloads of ended processes left. */
-async function sweep(folder: string): Promise<void> {
-  await fs.mkdir(folder, { recursive: true });
-  for (const entry of await fs.readdir(folder)) {
-    const pid = /^fetched-.*\.(\d+)\.part(\.sha256)?$/.exec(entry)?.[1];
-    if (pid === undefined || isAlive(Number(pid))) continue;
-    await fs.rm(path.join(folder, entry), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return pid !== process.pid;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }

@@ -5,7 +5,9 @@ import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { imageError } from "../core/errors.ts";
 import type { ImageFile, ResolvedFile } from "../core/plan.ts";
+import { showUrl } from "../core/url.ts";
 import { hashFile } from "./cache.ts";
+import { openUrl, reasonOf, sweepParts } from "./download.ts";
 
 /**
  * Finds the content of every file that an image is to have: local ones are hashed, those with a URL are
@@ -21,8 +23,7 @@ export async function resolveFiles(
 ): Promise<ResolvedFile[]> {
   const resolved: ResolvedFile[] = [];
   for (const file of files) {
-    const isUrl = /^https?:/.test(file.source);
-    const local = isUrl
+    const local = isUrl(file.source)
       ? await ensureDownloaded(image, file, folder, report)
       : path.resolve(file.source);
     const { sha256, bytes } = await measure(image, file, local);
@@ -33,10 +34,12 @@ export async function resolveFiles(
   return resolved;
 }
 
+const isUrl = (source: string): boolean => /^https?:/.test(source);
+
 function unusable(image: string, file: ImageFile, seen: string, cause?: unknown): Error {
   return imageError(
     "image-file-unusable",
-    `Cannot put ${file.source} into image "${image}" as ${file.path}: ${seen}.`,
+    `Cannot put ${isUrl(file.source) ? showUrl(file.source) : file.source} into image "${image}" as ${file.path}: ${seen}.`,
     { next: "Correct build.files of the image, then run the same command again.", cause },
   );
 }
@@ -68,18 +71,16 @@ async function ensureDownloaded(
   const target = path.join(folder, "files", file.sha256.toLowerCase());
   const present = await fs.stat(target).catch(() => undefined);
   if (present !== undefined && (await hashFile(target)) === path.basename(target)) return target;
-  report(`${image}: downloading ${file.source}`);
+  report(`${image}: downloading ${showUrl(file.source)}`);
   const part = `${target}.${String(process.pid)}.part`;
-  await fs.mkdir(path.dirname(target), { recursive: true });
+  await sweepParts(path.dirname(target));
   try {
-    const response = await fetch(file.source, { signal: AbortSignal.timeout(3_600_000) });
-    if (!response.ok) throw new Error(`the server answers ${String(response.status)}`);
+    const response = await openUrl(file.source);
     await pipeline(Readable.from(response.body ?? []), createWriteStream(part, { flush: true }));
     await fs.rename(part, target);
     return target;
   } catch (cause) {
-    const { message, cause: reason } = cause as Error;
-    throw unusable(image, file, reason instanceof Error ? reason.message : message, cause);
+    throw unusable(image, file, reasonOf(cause), cause);
   } finally {
     await fs.rm(part, { force: true });
   }

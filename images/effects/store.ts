@@ -64,6 +64,9 @@ export function openImageStore(store: Store): ImageStore {
     upload: (key, image, onBytes) =>
       ask(`upload image ${key}`, async () => {
         if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, region);
+        // The client would go on with an upload that was cut off, and keep that one's digest.
+        while ((await client.findUploadId(bucket, key)) !== undefined)
+          await client.removeIncompleteUpload(bucket, key);
         let done = 0;
         const counted = fs.createReadStream(image.path, { highWaterMark: 1 << 20 }).pipe(
           new Transform({

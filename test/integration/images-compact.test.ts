@@ -44,10 +44,15 @@ describe("compacting an image in the object store", function () {
     await minio.client.putObject(bucket, key, content);
     await minio.client.putObject(bucket, `${key}.sha256`, `${digest}  ${key}\n`);
   };
-  const compact = (name: string, format: "qcow2" | "raw" | "raw.zst", as: string) => {
+  const compact = (
+    name: string,
+    format: "qcow2" | "raw" | "raw.zst",
+    as: string,
+    cache = scratch.folder,
+  ) => {
     const { endpoint, region, credentials } = minio;
     const store = { endpoint, region, credentials, bucket };
-    return compactImage({ name, format }, { cache: scratch.folder, store, as, report: () => 0 });
+    return compactImage({ name, format }, { cache, store, as, report: () => 0 });
   };
   const keys = async (): Promise<string[]> => {
     const names: string[] = [];
@@ -84,6 +89,28 @@ describe("compacting an image in the object store", function () {
     await publish("zeroes.raw", Buffer.alloc(1 << 20));
     await compact("zeroes", "raw", "no-zeroes");
     assert.equal(fs.existsSync(left), false);
+  });
+
+  it("has room for what fits once that is cleared away", async function () {
+    requireNeeds(this, ["root"]);
+    const cache = file("small");
+    fs.mkdirSync(cache);
+    await execa("mount", ["-t", "tmpfs", "-o", "size=8m", "tmpfs", cache]);
+    const left = path.join(cache, "compact", `${String(2 ** 22 + 1)}-abc`);
+    fs.mkdirSync(left, { recursive: true });
+    fs.writeFileSync(path.join(left, "source"), Buffer.alloc(6 << 20));
+    await publish("room.raw", Buffer.alloc(2 << 20));
+    assert.ok((await compact("room", "raw", "roomy", cache)).after);
+  });
+
+  it("writes the checksum that a run which was ended left out", async () => {
+    await publish("cut-off.raw", Buffer.alloc(1 << 20));
+    const made = await compact("cut-off", "raw", "whole");
+    await minio.client.removeObject(bucket, "whole.qcow2.sha256");
+    assert.deepEqual(await compact("cut-off", "raw", "whole"), made);
+    await minio.client.fGetObject(bucket, "whole.qcow2.sha256", file("sum"));
+    assert.match(fs.readFileSync(file("sum"), "utf8"), new RegExp(`^${made.digest ?? ""} `));
+    await assert.rejects(compact("cut-off", "raw", "whole"), { code: "image-exists" });
   });
 
   it("publishes nothing where nothing is gained", async () => {

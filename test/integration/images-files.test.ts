@@ -65,9 +65,19 @@ describe("files of an image", () => {
       await resolve(file);
       assert.equal(requests, 1);
       fs.writeFileSync(first?.local ?? "", "damaged");
+      fs.writeFileSync(`${first?.local ?? ""}.4194304.part`, "of a run that was killed");
       await resolve(file);
       assert.equal(requests, 2);
       assert.deepEqual(fs.readdirSync(at("cache", "files")), [sha256("content")]);
+    });
+
+    it("shows no secrets of a URL", async () => {
+      const source = `${url().replace("//", "//user:secret@")}/none?signature=secret`;
+      await assert.rejects(resolve({ source, sha256: "f".repeat(64) }), (error: Error) => {
+        assert.match(error.message, /Cannot put http:\/\/127.0.0.1:\d+\/none into image/);
+        assert.doesNotMatch(error.message, /secret/);
+        return true;
+      });
     });
 
     it("refuses what is not there, is no file, or is another", async () => {
@@ -88,6 +98,7 @@ describe("files of an image", () => {
   describe("install_files", () => {
     async function install(
       file: Partial<Record<"mode" | "digest" | "path", string>>,
+      root = "root",
     ): Promise<{ exitCode: number | undefined; stderr: string }> {
       const { mode = "0755", digest = sha256("content"), path: target = "/usr/bin/tool" } = file;
       const script = `set -euo pipefail; shopt -s inherit_errexit; umask 022
@@ -95,7 +106,7 @@ describe("files of an image", () => {
       const argument = [mode, digest, target, at("tool: 1")].join(":");
       const { exitCode, stderr } = await execa(
         "bash",
-        ["-c", script, "bash", at("root"), argument, recipeFolder],
+        ["-c", script, "bash", at(root), argument, recipeFolder],
         { reject: false },
       );
       return { exitCode, stderr };
@@ -116,6 +127,17 @@ describe("files of an image", () => {
       assert.equal(fs.readFileSync(file, "utf8"), "content");
       assert.equal(fs.statSync(file).mode & 0o7777, 0o750);
       assert.equal(fs.statSync(path.dirname(file)).mode & 0o7777, 0o755);
+    });
+
+    it("puts it into an image whose folder lies behind a link", async () => {
+      fs.mkdirSync(at("disk"));
+      fs.symlinkSync(at("disk"), at("cache"));
+      fs.mkdirSync(at("disk", "root"));
+      assert.deepEqual(await install({ path: "/opt/tool" }, "cache/root"), {
+        exitCode: 0,
+        stderr: "",
+      });
+      assert.equal(fs.readFileSync(at("disk", "root", "opt", "tool"), "utf8"), "content");
     });
 
     it("follows links within the image, and replaces a file", async () => {

@@ -149,6 +149,20 @@ describe("bringing images into the object store", function () {
       assert.deepEqual(await readObject(minio, bucket, "lab.qcow2"), good);
     });
 
+    it("gives a large image its own digest where uploads of others were cut off", async () => {
+      const large = await makeQcow2("large.qcow2", "-o", "preallocation=full", "20M");
+      pages.set("/large.img", large);
+      await minio.client.makeBucket(bucket);
+      for (const digest of ["1", "2"])
+        await minio.client.initiateNewMultipartUpload(bucket, "lab.qcow2", {
+          "x-amz-meta-groundwork-sha256": digest.repeat(64),
+        });
+      const sha256 = hash("sha256", large);
+      await ensure({ name: "lab", url: `${site}/large.img`, sha256 });
+      const { metaData } = await minio.client.statObject(bucket, "lab.qcow2");
+      assert.equal(metaData["groundwork-sha256"], sha256);
+    });
+
     for (const algorithm of ["sha256", "sha512"])
       it(`verifies against a published list of ${algorithm}`, async () => {
         const list = `${"0".repeat(64)}  other.img\n${hash(algorithm, good)} *good.img\n`;

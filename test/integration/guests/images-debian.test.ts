@@ -150,11 +150,13 @@ describe("building the Debian image", function () {
     assert.deepEqual(fs.readdirSync(path.join(imageFolder(scratch.folder), "tmp")), []);
   });
 
-  it("asks for more room before it starts", async () => {
+  it("clears up before it asks for more room, and starts nothing", async () => {
     const huge = { sizeGiB: 2, packages: [] };
     const full = path.join(scratch.folder, "small");
     fs.mkdirSync(full);
     await execa("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", full]);
+    const tmp = path.join(imageFolder(full), "tmp");
+    fs.mkdirSync(path.join(tmp, "left-by-a-crash"), { recursive: true });
     try {
       await assert.rejects(
         ensureBuilt("odd", huge, full, () => undefined),
@@ -163,6 +165,7 @@ describe("building the Debian image", function () {
           message: /needs 2 GiB in .*small.*GROUNDWORK_CACHE/,
         },
       );
+      assert.deepEqual(fs.readdirSync(tmp), []);
     } finally {
       await execa("umount", [full]);
     }
