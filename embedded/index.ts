@@ -5,6 +5,7 @@
 import type { EmbeddedFacts, EmbeddedOptions } from "./core/types.ts";
 import { readFacts } from "./effects/facts.ts";
 import { withRealHome } from "./effects/observe.ts";
+import { holdsHypervisor } from "./effects/owner.ts";
 
 export { planEmbedded } from "./core/plan.ts";
 export type { EmbeddedFacts, EmbeddedOptions } from "./core/types.ts";
@@ -17,4 +18,12 @@ export { stopEmbedded } from "./effects/stop.ts";
  */
 export function readEmbedded(options: EmbeddedOptions): Promise<EmbeddedFacts | undefined> {
   return Promise.resolve(readFacts(withRealHome(options)));
+}
+
+/**
+ * Whether the hypervisor of that record may be asked: after a restart of the machine another checkout
+ * may have taken its name, and its libvirt answers there, with machines of the same names.
+ */
+export function isOwnHypervisor(options: EmbeddedOptions, { hypervisor }: EmbeddedFacts): boolean {
+  return holdsHypervisor(withRealHome(options).home, hypervisor);
 }

@@ -20,6 +20,8 @@ export function describeStep(
       return `hypervisor: starting ${step.daemon}`;
     case "startNetwork":
       return "hypervisor: starting libvirt's default network";
+    case "removeVolumeGroup":
+      return `volume group: removing "${step.group.name}", whose file was removed`;
     case "detachLoops":
       return "volume group: detaching loop devices whose file was removed";
     case "makeVolumeFile": {

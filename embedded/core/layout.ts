@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { EmbeddedOptions } from "./types.ts";
 
 /** Every path that the embedded parts use; nothing else composes one. */
@@ -47,6 +47,11 @@ export function layoutOf(options: Pick<EmbeddedOptions, "home" | "name">): Layou
     socket,
     uri: `qemu+unix:///system?socket=${socket}`,
   };
+}
+
+/** The owner's file beside the socket of a URI that was written down; its name may not be that of the options. */
+export function ownerFileOf(uri: string): string {
+  return join(dirname(new URL(uri).searchParams.get("socket") ?? ""), "owner");
 }
 
 /**

@@ -3,7 +3,6 @@ import type { EmbeddedFacts, LoopDevice, Process } from "./types.ts";
 
 /** What is known of the machine before anything is decided. */
 export interface Machine {
-  root: boolean;
   /** Programs of those that could be needed which are not there. */
   missingTools: string[];
   /** What was in use when we last succeeded. */
@@ -21,6 +20,8 @@ export interface HypervisorObserved {
   owned: boolean;
   /** Home of the other checkout that uses this name. */
   otherOwner?: string;
+  /** Another name, under which this home runs its daemons. */
+  otherName?: string;
   /** Our daemons, and everything in their namespace or ours. */
   processes: Process[];
   /** Active networks; undefined when our libvirtd does not answer. */
@@ -37,6 +38,10 @@ export interface VolumeGroupObserved {
   loops: LoopDevice[];
   /** The group of the configured name and where it lies. */
   group?: { physicalVolumes: string[]; tags: string[] };
+  /** What the group has of our file, when it lies in it. */
+  groupBytes?: number;
+  /** Groups on our loops, whatever their names: the configured one may have been another. */
+  ownGroups: { name: string; loop: string }[];
   /** Backing file of a group that lies on a loop device of someone else. */
   otherFile?: string;
   /** Volumes whose device is missing or leads elsewhere. */

@@ -4,11 +4,13 @@ import type { LoopDevice } from "./types.ts";
 
 /** Columns of {@link parseSegments}, for `pvs --segments -o`. */
 export const segmentColumns =
-  "pv_name,vg_tags,pe_start,vg_extent_size,pvseg_start,pvseg_size,segtype,lv_name";
+  "pv_name,vg_name,vg_tags,pe_start,vg_extent_size,pvseg_start,pvseg_size,segtype,lv_name";
 
 /** A run of extents of a physical volume. */
 export interface Segment {
   physicalVolume: string;
+  /** Empty for a physical volume of no group. */
+  group: string;
   tags: string[];
   /** Where it begins on the physical volume, in bytes. */
   offset: number;
@@ -24,9 +26,12 @@ export function parseSegments(printed: string): Segment[] {
     .split("\n")
     .filter((line) => line.includes("|"))
     .map((line) => {
-      const [device, tags, begin, extent, first, count, kind, volume] = line.trim().split("|");
+      const [device, group, tags, begin, extent, first, count, kind, volume] = line
+        .trim()
+        .split("|");
       return {
         physicalVolume: device ?? "",
+        group: group ?? "",
         tags: (tags ?? "").split(",").filter((tag) => tag !== ""),
         offset: Number(begin) + Number(first) * Number(extent),
         bytes: Number(count) * Number(extent),
@@ -69,26 +74,59 @@ export function groupOf(segments: readonly Segment[]): VolumeGroupObserved["grou
   };
 }
 
+/** The groups on these devices, each once. */
+export function groupsOn(
+  segments: readonly Segment[],
+  loops: readonly LoopDevice[],
+): VolumeGroupObserved["ownGroups"] {
+  return loops.flatMap((loop) => {
+    const found = segments.find((one) => one.physicalVolume === loop.name && one.group !== "");
+    return found === undefined ? [] : [{ name: found.group, loop: loop.name }];
+  });
+}
+
+/** Bytes of a device that a group can give to volumes; undefined when it does not lie there. */
+export function bytesOn(segments: readonly Segment[], device: string): number | undefined {
+  const there = segments.filter((segment) => segment.physicalVolume === device);
+  if (there.length === 0) return undefined;
+  return there.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+/** Columns of {@link parseVolumes}, for `lvs -o`. */
+export const volumeColumns = "lv_name,lv_layout,lv_skip_activation";
+
 /**
- * Names the volumes whose device is missing, or is a loop device over something else.
+ * Reads `lvs --noheadings --separator '|' -o <volumeColumns>`, which leaves out what is inside of others:
+ * the volumes that have a device once their group is activated, and so neither pools nor those that
+ * activation skips.
+ */
+export function parseVolumes(printed: string): string[] {
+  return printed.split("\n").flatMap((line) => {
+    const [volume = "", layout = "", skip = ""] = line.trim().split("|");
+    return volume === "" || layout.split(",").includes("pool") || skip !== "" ? [] : [volume];
+  });
+}
+
+/**
+ * Names the volumes whose device is missing, or, where volumes are loop devices, is one over something else.
+ * @param volumes all that are to have one.
  * @param devices where /dev/<group>/<volume> leads, by volume; nothing for one that is no block device.
  */
 export function inactiveVolumes(
   activation: Activation,
+  volumes: readonly string[],
   segments: readonly Segment[],
   loops: readonly LoopDevice[],
   devices: ReadonlyMap<string, string>,
 ): string[] {
-  const wrong = segments.filter((segment) => {
-    if (segment.volume === undefined) return false;
-    const device = devices.get(segment.volume);
+  const liesAt = (device: string, { offset, bytes }: Segment): boolean =>
+    loops.some((loop) => loop.name === device && loop.offset === offset && loop.bytes === bytes);
+  const wrong = volumes.filter((volume) => {
+    const device = devices.get(volume);
     if (device === undefined || activation === "device-mapper") return device === undefined;
-    return !loops.some(
-      (loop) =>
-        loop.name === device && loop.offset === segment.offset && loop.bytes === segment.bytes,
-    );
+    return segments.some((segment) => segment.volume === volume && !liesAt(device, segment));
   });
-  return [...new Set(wrong.flatMap((segment) => segment.volume ?? []))].sort();
+  return [...new Set(wrong)].sort();
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { HypervisorObserved, Machine } from "./observed.ts";
-import type { EmbeddedOptions, EmbeddedPlan, EmbeddedStep } from "./types.ts";
+import type { EmbeddedOptions, EmbeddedPlan, EmbeddedStep, Refusal } from "./types.ts";
 
 /** The network of libvirt that is there from the start, 192.168.122.0/24 on virbr0. */
 export const defaultNetwork = "default";
@@ -15,6 +15,15 @@ export function hypervisorIsOurs(machine: Machine, seen: HypervisorObserved): bo
 
 function refuse(code: string, message: string, next: string): EmbeddedPlan {
   return { steps: [], refusals: [{ code, message, next }] };
+}
+
+/** Why a name cannot be had that belongs to another home. */
+export function nameTaken(name: string, owner: string): Refusal {
+  return {
+    code: "embedded-name-taken",
+    message: `The name "${name}" of the embedded hypervisor belongs to ${owner}.`,
+    next: `Set another groundwork:embedded name in this stack's configuration, or run \`make down\` over there (\`GROUNDWORK_HOME=${owner} make down\` if that checkout is gone).`,
+  };
 }
 
 /** What brings a hypervisor about: nothing where the machine's own libvirt answers. */
@@ -40,10 +49,12 @@ export function planHypervisor(
       );
   }
   if (seen.otherOwner !== undefined)
+    return { steps: [], refusals: [nameTaken(options.name, seen.otherOwner)] };
+  if (seen.otherName !== undefined)
     return refuse(
-      "embedded-name-taken",
-      `The name "${options.name}" of the embedded hypervisor belongs to ${seen.otherOwner}.`,
-      `Set another groundwork:embedded name in this stack's configuration, or run \`make down\` over there (\`GROUNDWORK_HOME=${seen.otherOwner} make down\` if that checkout is gone).`,
+      "embedded-name-differs",
+      `The embedded hypervisor of this checkout runs under the name "${seen.otherName}", and this stack names it "${options.name}".`,
+      `Set groundwork:embedded name to "${seen.otherName}", or run \`make down\` for the stacks that use it first.`,
     );
   if (seen.namespace.state === "present" && !seen.owned && seen.folders === "absent")
     return refuse(

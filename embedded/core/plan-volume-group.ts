@@ -6,12 +6,15 @@ export const GiB = 1024 ** 3;
 /** The least that is worth starting with: a base image, a volume and their metadata. */
 export const leastFreeBytes = 4 * GiB;
 
+/** More than LVM leaves of a physical volume to no extent, and less than the file grows by, which is whole GiB. */
+const unusedBytes = GiB / 2;
+
 /** Marks a volume group that we made. */
 export const groupTag = "groundwork";
 
 /** The loop device over our whole file, as it is now; those of volumes begin further in. */
-export function wholeLoop(seen: VolumeGroupObserved): LoopDevice | undefined {
-  return seen.loops.find((loop) => loop.offset === 0 && !loop.deleted);
+export function wholeLoop({ loops }: Pick<VolumeGroupObserved, "loops">): LoopDevice | undefined {
+  return loops.find((loop) => loop.offset === 0 && !loop.deleted);
 }
 
 /** What brings the volume group about: nothing where there is one of that name. */
@@ -70,16 +73,31 @@ export function planVolumeGroup(
       );
   }
 
-  const steps: EmbeddedStep[] = [];
   const whole = wholeLoop(seen);
+  const renamed = seen.ownGroups.find((own) => own.loop === whole?.name && own.name !== name);
+  if (renamed !== undefined)
+    return refuse(
+      "volume-group-renamed",
+      `The volume group in ${options.home} is "${renamed.name}", and this stack wants "${name}".`,
+      `Set volumeGroup to "${renamed.name}" in this stack's configuration, or run \`make down\` to give up what is in it.`,
+    );
+
+  const steps: EmbeddedStep[] = [];
+  // With device mapper an active volume holds the loop device, so that it could not be detached.
+  for (const own of seen.ownGroups)
+    if (orphans.some((loop) => loop.name === own.loop))
+      steps.push({ part, do: "removeVolumeGroup", group: own });
   if (orphans.length > 0) steps.push({ part, do: "detachLoops", loops: orphans });
   if (seen.fileBytes === undefined || (seen.fileBytes < bytes && whole === undefined))
     steps.push({ part, do: "makeVolumeFile", bytes });
   if (whole === undefined)
     return { steps: [...steps, { part, do: "attachVolumeFile" }], refusals: [] };
   if (group === undefined) steps.push({ part, do: "makeVolumeGroup", loop: whole.name });
-  if ((seen.fileBytes ?? bytes) < bytes)
-    steps.push({ part, do: "growVolumeFile", bytes, loop: whole.name });
+  const fileBytes = Math.max(seen.fileBytes ?? 0, bytes);
+  // It was made larger before it was attached, or by a run that ended there.
+  const groupIsSmall = seen.groupBytes !== undefined && seen.groupBytes < fileBytes - unusedBytes;
+  if ((seen.fileBytes ?? bytes) < bytes || groupIsSmall)
+    steps.push({ part, do: "growVolumeFile", bytes: fileBytes, loop: whole.name });
   if (seen.inactiveVolumes.length > 0) steps.push({ part, do: "activateVolumes" });
   return { steps, refusals: [] };
 }

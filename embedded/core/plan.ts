@@ -29,6 +29,7 @@ const toolsOf: Readonly<Record<EmbeddedStep["do"], readonly string[]>> = {
   ],
   awaitLibvirt: ["virsh"],
   startNetwork: ["virsh", "dnsmasq"],
+  removeVolumeGroup: ["vgremove", "pvremove"],
   detachLoops: ["losetup"],
   makeVolumeFile: [],
   growVolumeFile: ["losetup", "pvresize"],
@@ -43,27 +44,27 @@ const toolsOf: Readonly<Record<EmbeddedStep["do"], readonly string[]>> = {
 /** Every program that some step could need. */
 export const allTools = [...new Set(Object.values(toolsOf).flat())];
 
+/** Why nothing is even looked at: LVM lists nothing to anybody else. */
+export const notRoot: Refusal = {
+  code: "not-root",
+  message: "Volumes, network namespaces and the embedded hypervisor need root on this machine.",
+  next: 'Run the same command as root, such as with `sudo env "PATH=$PATH"` before it, or leave groundwork:embedded out and give the hypervisor a uri of a machine where you are root.',
+};
+
 /** Decides what must be done so that hypervisor, volume group and object store are there. */
 export function planEmbedded(options: EmbeddedOptions, observed: Observed): EmbeddedPlan {
   const { machine } = observed;
-  if (!machine.root)
-    return {
-      steps: [],
-      refusals: [
-        {
-          code: "not-root",
-          message:
-            "Volumes, network namespaces and the embedded hypervisor need root on this machine.",
-          next: "Run the same command with sudo, or give the hypervisor a uri of a machine where you are root.",
-        },
-      ],
-    };
   const parts = [
     planHypervisor(options, machine, observed.hypervisor),
     planVolumeGroup(options, machine, observed.volumeGroup),
     planObjectStore(options, machine, observed.objectStore),
   ];
-  const steps = parts.flatMap((part) => part.steps);
+  const planned = parts.flatMap((part) => part.steps);
+  // A group is removed once the guests that have its volumes open are gone; then all is planned anew.
+  const wait =
+    planned.some((step) => step.do === "removeVolumeGroup") &&
+    planned.some((step) => step.part === "hypervisor" && step.do === "endProcesses");
+  const steps = wait ? planned.filter((step) => step.part !== "volumeGroup") : planned;
   const needed = new Set(steps.flatMap((step) => toolsOf[step.do]));
   const missing = machine.missingTools.filter((tool) => needed.has(tool));
   return { steps, refusals: [...parts.flatMap((part) => part.refusals), ...missingTools(missing)] };

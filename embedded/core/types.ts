@@ -61,6 +61,7 @@ export type EmbeddedStep =
   | { part: "hypervisor"; do: "startDaemon"; daemon: "virtlogd" | "libvirtd" }
   | { part: "hypervisor"; do: "awaitLibvirt" }
   | { part: "hypervisor"; do: "startNetwork" }
+  | { part: "volumeGroup"; do: "removeVolumeGroup"; group: { name: string; loop: string } }
   | { part: "volumeGroup"; do: "detachLoops"; loops: LoopDevice[] }
   | { part: "volumeGroup"; do: "makeVolumeFile"; bytes: number }
   | { part: "volumeGroup"; do: "growVolumeFile"; bytes: number; loop: string }

@@ -3,7 +3,7 @@ import { GroundworkError } from "../../providers/errors.ts";
 import { describeStep, describeUse } from "../core/describe.ts";
 import { layoutOf } from "../core/layout.ts";
 import type { Observed } from "../core/observed.ts";
-import { factsOf, planEmbedded } from "../core/plan.ts";
+import { factsOf, notRoot, planEmbedded } from "../core/plan.ts";
 import type { EmbeddedFacts, EmbeddedOptions, EmbeddedStep, Part, Refusal } from "../core/types.ts";
 import { writeFacts } from "./facts.ts";
 import * as hypervisor from "./hypervisor.ts";
@@ -30,6 +30,7 @@ export async function ensureEmbedded(
   given: EmbeddedOptions,
   report: Report,
 ): Promise<EmbeddedFacts> {
+  requireRoot();
   mkdirSync(given.home, { recursive: true });
   const options = withRealHome(given);
   return withLock(options.home, report, async () => {
@@ -95,14 +96,15 @@ async function runStep(
     case "adoptNamespace":
       return hypervisor.adoptNamespace(options, step.pid);
     case "prepareLibvirt":
-      hypervisor.prepareLibvirt(options);
-      return;
+      return hypervisor.prepareLibvirt(options);
     case "startDaemon":
       return hypervisor.startLibvirtDaemon(options, step.daemon);
     case "awaitLibvirt":
       return hypervisor.awaitLibvirt(options);
     case "startNetwork":
       return hypervisor.startDefaultNetwork(options);
+    case "removeVolumeGroup":
+      return volumeGroup.removeVolumeGroup(step.group, observed.volumeGroup);
     case "detachLoops":
       return volumeGroup.detachLoops(step.loops);
     case "makeVolumeFile":
@@ -126,8 +128,13 @@ async function runStep(
   }
 }
 
+/** @throws GroundworkError `not-root`. */
+export function requireRoot(): void {
+  if (process.getuid?.() !== 0) throw refusalError([notRoot]);
+}
+
 /** One error for all reasons; its code is that of the first. */
-export function refusalError(refusals: readonly Refusal[]): GroundworkError {
+function refusalError(refusals: readonly Refusal[]): GroundworkError {
   const [first, ...others] = refusals;
   if (first === undefined) throw new Error("there is no reason to refuse");
   const more = others.map((refusal) => `\n${refusal.message} ${refusal.next}`).join("");

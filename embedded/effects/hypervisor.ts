@@ -2,44 +2,29 @@ import { spawn } from "node:child_process";
 import {
   existsSync,
   mkdirSync,
-  readdirSync,
-  readFileSync,
   rmdirSync,
   rmSync,
   statfsSync,
   statSync,
-  symlinkSync,
   writeFileSync,
 } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { GroundworkError } from "../../providers/errors.ts";
 import { layoutOf, namespaceFolder, runFolder } from "../core/layout.ts";
-import { launcher, libvirtFiles } from "../core/libvirt-files.ts";
+import { launcher } from "../core/libvirt-files.ts";
 import type { HypervisorObserved } from "../core/observed.ts";
 import { defaultNetwork } from "../core/plan-hypervisor.ts";
 import type { EmbeddedFacts, EmbeddedOptions, Process } from "../core/types.ts";
 import { command, tryCommand, waitFor } from "./command.ts";
 import { logTail, startDaemon } from "./daemon.ts";
+import { readFolders, writeLibvirtFiles } from "./libvirt-files.ts";
+import { withMachineLock } from "./lock.ts";
+import { isInUse, readNamesOf, readOwner, takeName } from "./owner.ts";
 import { findProcesses, hasEnded } from "./processes.ts";
 
 const namespaceFileSystem = 0x6e736673; // NSFS_MAGIC
 
-/** Made at first start, and never overwritten: libvirt adds to it. */
-const writtenOnce = "qemu/networks/default.xml";
-
 const ownFolder = (path: string): string => join(runFolder, `.made${path.replaceAll("/", "-")}`);
-
-function readOwner(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, "utf8") : undefined;
-}
-
-/** Every name that a home has taken, also one that its options no longer say. */
-export function readNamesOf(home: string): string[] {
-  if (!existsSync(runFolder)) return [];
-  return readdirSync(runFolder).filter(
-    (name) => !name.startsWith(".") && readOwner(layoutOf({ home, name }).owner) === home,
-  );
-}
 
 function readNamespace(file: string): HypervisorObserved["namespace"] {
   if (!existsSync(file)) return { state: "absent" };
@@ -48,13 +33,13 @@ function readNamespace(file: string): HypervisorObserved["namespace"] {
     : { state: "stale" };
 }
 
-function readFolders(etc: string): HypervisorObserved["folders"] {
-  if (!existsSync(dirname(etc))) return "absent";
-  const current = Object.entries(libvirtFiles).every(([name, content]) => {
-    const file = join(etc, name);
-    return existsSync(file) && (name === writtenOnce || readFileSync(file, "utf8") === content);
-  });
-  return current ? "ready" : "outdated";
+/** Whether a daemon of ours runs in the namespace of that file. */
+function livesIn(file: string, processes: readonly Process[]): boolean {
+  const namespace = readNamespace(file);
+  return (
+    namespace.state === "present" &&
+    processes.some((one) => one.daemon !== undefined && one.namespace === namespace.inode)
+  );
 }
 
 async function readSystem(): Promise<HypervisorObserved["system"]> {
@@ -90,10 +75,12 @@ export async function observeHypervisor(
     options,
     owned && namespace.state === "present" ? namespace.inode : undefined,
   );
-  const inUse =
-    namespace.state === "present" || (owner !== undefined && existsSync(join(owner, "embedded")));
+  const inUse = namespace.state === "present" || (owner !== undefined && isInUse(owner));
   const otherOwner = !owned && inUse ? owner : undefined;
   const processes = found.filter((process: Process) => process.daemon !== "minio");
+  const otherName = readNamesOf(options.home).find(
+    (name) => name !== options.name && livesIn(layoutOf({ ...options, name }).namespace, processes),
+  );
   const folders = readFolders(layout.libvirt.etc);
   const ours =
     folders !== "absent" || processes.length > 0 || facts?.hypervisor.kind === "embedded";
@@ -106,6 +93,7 @@ export async function observeHypervisor(
     namespace,
     owned,
     ...(otherOwner !== undefined && { otherOwner }),
+    ...(otherName !== undefined && { otherName }),
     processes,
     ...(activeNetworks !== undefined && { activeNetworks }),
   };
@@ -118,24 +106,14 @@ function makeSystemFolder(path: string): void {
   mkdirSync(path, { recursive: true });
 }
 
-export function prepareLibvirt(options: EmbeddedOptions): void {
+export async function prepareLibvirt(options: EmbeddedOptions): Promise<void> {
   const layout = layoutOf(options);
-  mkdirSync(layout.run, { recursive: true, mode: 0o755 });
-  writeFileSync(layout.owner, options.home);
-  makeSystemFolder("/run/libvirt");
-  for (const folder of Object.values(layout.libvirt))
-    mkdirSync(folder, { recursive: true, mode: 0o711 });
-  for (const [name, content] of Object.entries(libvirtFiles)) {
-    const file = join(layout.libvirt.etc, name);
-    if (name === writtenOnce && existsSync(file)) continue;
-    mkdirSync(dirname(file), { recursive: true });
-    writeFileSync(file, content);
-  }
-  const autostart = join(layout.libvirt.etc, "qemu/networks/autostart");
-  mkdirSync(autostart, { recursive: true });
-  const link = join(autostart, `${defaultNetwork}.xml`);
-  rmSync(link, { force: true });
-  symlinkSync(`/etc/libvirt/${writtenOnce}`, link);
+  await withMachineLock(() => {
+    mkdirSync(layout.run, { recursive: true, mode: 0o755 });
+    takeName(layout.owner, options.name, options.home);
+    makeSystemFolder("/run/libvirt");
+  });
+  writeLibvirtFiles(layout.libvirt);
 }
 
 async function readMounted(path: string): Promise<boolean> {
@@ -249,16 +227,18 @@ export async function removeNamespace(options: EmbeddedOptions): Promise<void> {
 }
 
 /** Removes what we made below /run, shared folders only when nothing else of ours needs them. */
-export async function removeRunFolders(options: EmbeddedOptions): Promise<void> {
-  rmSync(layoutOf(options).run, { recursive: true, force: true });
-  if (!existsSync(runFolder)) return;
-  const { stdout } = await tryCommand("ls", ["-A", runFolder]);
-  if (stdout.split("\n").some((name) => name !== "" && !name.startsWith(".made"))) return;
-  if (existsSync(ownFolder(namespaceFolder)) && (await readMounted(namespaceFolder)))
-    await tryCommand("umount", [namespaceFolder]);
-  for (const folder of [namespaceFolder, "/run/libvirt"])
-    if (existsSync(ownFolder(folder))) removeWhenEmpty(folder);
-  rmSync(runFolder, { recursive: true, force: true });
+export function removeRunFolders(options: EmbeddedOptions): Promise<void> {
+  return withMachineLock(async () => {
+    rmSync(layoutOf(options).run, { recursive: true, force: true });
+    if (!existsSync(runFolder)) return;
+    const { stdout } = await tryCommand("ls", ["-A", runFolder]);
+    if (stdout.split("\n").some((name) => name !== "" && !name.startsWith(".made"))) return;
+    if (existsSync(ownFolder(namespaceFolder)) && (await readMounted(namespaceFolder)))
+      await tryCommand("umount", [namespaceFolder]);
+    for (const folder of [namespaceFolder, "/run/libvirt"])
+      if (existsSync(ownFolder(folder))) removeWhenEmpty(folder);
+    rmSync(runFolder, { recursive: true, force: true });
+  });
 }
 
 /** Removes a folder, unless somebody put something into it. */

@@ -1,6 +1,8 @@
 import { execa } from "execa";
 import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { GroundworkError } from "../../providers/errors.ts";
+import { runFolder } from "../core/layout.ts";
 
 /**
  * Runs `work` while no other run changes the embedded parts of this home. The lock is on the folder
@@ -30,6 +32,28 @@ export async function withLock<T>(
     return await work();
   } finally {
     await holder();
+  }
+}
+
+/**
+ * Runs `work` while no other checkout changes what all share below /run, which takes moments. The lock
+ * is on /run itself, since the folder of ours in it comes and goes.
+ *
+ * @throws GroundworkError `embedded-locked` when another keeps it for a minute.
+ */
+export async function withMachineLock<T>(work: () => T | Promise<T>): Promise<T> {
+  const folder = dirname(runFolder);
+  const release = await start(folder, ["--wait", "60"]);
+  if (release === undefined)
+    throw new GroundworkError({
+      code: "embedded-locked",
+      message: `${folder} has been locked by another process for a minute.`,
+      next: `Find it with \`lslocks\`, end it, and run the same command again.`,
+    });
+  try {
+    return await work();
+  } finally {
+    await release();
   }
 }
 

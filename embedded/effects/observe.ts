@@ -7,7 +7,7 @@ import { toolExists } from "./command.ts";
 import { readFacts } from "./facts.ts";
 import { observeHypervisor } from "./hypervisor.ts";
 import { observeObjectStore } from "./object-store.ts";
-import { observeVolumeGroup } from "./volume-group.ts";
+import { observeVolumeGroup } from "./observe-volume-group.ts";
 
 /** One spelling of the home, because marks and the owner of a name compare it. */
 export function withRealHome(options: EmbeddedOptions): EmbeddedOptions {
@@ -20,7 +20,6 @@ export function observeMachine(options: EmbeddedOptions): Machine {
   const program = (tool: string): string =>
     tool === "minio" ? (options.minioBinary ?? tool) : tool;
   return {
-    root: process.getuid?.() === 0,
     missingTools: allTools.filter((tool) => !toolExists(program(tool))),
     ...(facts !== undefined && { facts }),
   };

@@ -2,18 +2,17 @@ import { existsSync, rmSync } from "node:fs";
 import { layoutOf } from "../core/layout.ts";
 import type { Observed } from "../core/observed.ts";
 import { planStop, type StopStep } from "../core/plan-stop.ts";
-import { planEmbedded } from "../core/plan.ts";
 import type { EmbeddedOptions, Process } from "../core/types.ts";
-import { refusalError } from "./ensure.ts";
+import { requireRoot } from "./ensure.ts";
 import {
   destroyDomains,
-  readNamesOf,
   removeNamespace,
   removeRunFolders,
   removeWhenEmpty,
 } from "./hypervisor.ts";
 import { withLock } from "./lock.ts";
 import { observe, withRealHome } from "./observe.ts";
+import { readNamesOf } from "./owner.ts";
 import { endProcesses, findProcesses } from "./processes.ts";
 import { detachLoops, removeGroupTraces, removeVolumeGroup } from "./volume-group.ts";
 
@@ -21,12 +20,13 @@ import { detachLoops, removeGroupTraces, removeVolumeGroup } from "./volume-grou
  * Ends everything that `ensureEmbedded` started and deletes its data: guests, daemons, namespace,
  * volumes, stored objects. What was there before us is left alone. May be repeated.
  *
- * @throws GroundworkError `volumes-in-use` or `process-will-not-end`, after which it can be run again.
+ * @throws GroundworkError `not-root`; `volumes-in-use` or `process-will-not-end`, after which it can be run again.
  */
 export async function stopEmbedded(
   given: EmbeddedOptions,
   report: (line: string) => void,
 ): Promise<void> {
+  requireRoot();
   const options = withRealHome(given);
   const homeWasThere = existsSync(options.home);
   await withLock(options.home, report, async () => {
@@ -39,8 +39,7 @@ export async function stopEmbedded(
 
 async function stopNamed(options: EmbeddedOptions, report: (line: string) => void): Promise<void> {
   const observed = await observe(options);
-  if (!observed.machine.root) throw refusalError(planEmbedded(options, observed).refusals);
-  for (const step of planStop(observed, existsSync(layoutOf(options).root))) {
+  for (const step of planStop(options, observed, existsSync(layoutOf(options).root))) {
     const line = describeStop(options, step);
     if (line !== undefined) report(line);
     await runStop(options, observed, step);
@@ -56,7 +55,7 @@ function describeStop(options: EmbeddedOptions, step: StopStep): string | undefi
     case "removeNamespace":
       return `hypervisor: removing network namespace "${options.name}"`;
     case "removeVolumeGroup":
-      return `volume group: removing "${options.volumeGroup}" with its volumes`;
+      return `volume group: removing "${step.group.name}" with its volumes`;
     case "removeFolders":
       return `removing ${layoutOf(options).root}`;
     case "detachLoops":
@@ -78,11 +77,11 @@ async function runStop(
     case "removeNamespace":
       return removeNamespace(options);
     case "removeVolumeGroup":
-      return removeVolumeGroup(options, observed.volumeGroup);
+      return removeVolumeGroup(step.group, observed.volumeGroup);
     case "detachLoops":
       return detachLoops(step.loops);
     case "removeGroupTraces":
-      removeGroupTraces(options);
+      removeGroupTraces(step.group);
       return;
     case "removeFolders":
       if (observed.hypervisor.owned) await removeRunFolders(options);

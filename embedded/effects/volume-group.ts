@@ -3,119 +3,27 @@ import {
   closeSync,
   existsSync,
   ftruncateSync,
-  lstatSync,
   mkdirSync,
   openSync,
   readFileSync,
   readdirSync,
-  realpathSync,
   rmdirSync,
   rmSync,
-  statfsSync,
-  statSync,
 } from "node:fs";
 import { dirname, join } from "node:path";
 import { GroundworkError } from "../../providers/errors.ts";
-import { openHost } from "../../providers/host/effects/host.ts";
 import {
   type Activation,
   checkedName,
-  renderVolumeScript,
   volumeGroupCommands,
 } from "../../providers/volume-group/core/commands.ts";
-import { readActivation } from "../../providers/volume-group/effects/activation.ts";
 import { layoutOf } from "../core/layout.ts";
 import type { VolumeGroupObserved } from "../core/observed.ts";
-import {
-  groupOf,
-  inactiveVolumes,
-  isOurRecord,
-  parseLoops,
-  parseSegments,
-  segmentColumns,
-} from "../core/parse.ts";
+import { isOurRecord } from "../core/parse.ts";
 import { gib, groupTag } from "../core/plan-volume-group.ts";
 import type { EmbeddedOptions, LoopDevice } from "../core/types.ts";
-import { command, toolExists, tryCommand, waitFor } from "./command.ts";
-
-const host = openHost("qemu:///system");
-
-async function runScript(
-  activation: Activation,
-  purpose: string,
-  lines: string[],
-): Promise<string> {
-  const script = renderVolumeScript(volumeGroupCommands(activation), lines);
-  return host.run(script, { purpose, timeoutSeconds: 180 });
-}
-
-async function readLoops(): Promise<LoopDevice[]> {
-  if (!toolExists("losetup")) return [];
-  const columns = "NAME,OFFSET,SIZELIMIT,BACK-FILE";
-  return parseLoops(
-    await command("losetup", ["--list", "--json", "-O", columns], "list loop devices"),
-  );
-}
-
-function readFreeBytes(folder: string): number {
-  let existing = folder;
-  while (!existsSync(existing)) existing = dirname(existing);
-  const { bavail, bsize } = statfsSync(existing);
-  return bavail * bsize;
-}
-
-/** Where each volume's link leads, for those that lead to a block device. */
-function readDevices(group: string, volumes: readonly string[]): Map<string, string> {
-  const found = new Map<string, string>();
-  for (const volume of volumes) {
-    const path = join("/dev", group, volume);
-    if (existsSync(path) && statSync(path).isBlockDevice()) found.set(volume, realpathSync(path));
-  }
-  return found;
-}
-
-export async function observeVolumeGroup(options: EmbeddedOptions): Promise<VolumeGroupObserved> {
-  const { volumeFile } = layoutOf(options);
-  const name = checkedName("volume group", options.volumeGroup);
-  const activation = await readActivation(host);
-  const { lvm } = volumeGroupCommands(activation);
-  const query = [
-    ...["--noheadings", "--nosuffix", "--units", "b", "--separator", "|", "--segments"],
-    ...["-o", segmentColumns, "--select", `vg_name=${name}`],
-  ];
-  const [allLoops, printed] = await Promise.all([
-    readLoops(),
-    toolExists("pvs")
-      ? runScript(activation, `look for volume group "${name}"`, [lvm("pvs", ...query)])
-      : "",
-  ]);
-  const segments = parseSegments(printed);
-  const group = groupOf(segments);
-  const loops = allLoops.filter((loop) => loop.file === volumeFile);
-  const other = allLoops.find(
-    (loop) => loop.file !== volumeFile && group?.physicalVolumes.includes(loop.name) === true,
-  );
-  const devices = readDevices(
-    name,
-    segments.flatMap((segment) => segment.volume ?? []),
-  );
-  const devicePath = join("/dev", name);
-  return {
-    activation,
-    ...(existsSync(volumeFile) && { fileBytes: statSync(volumeFile).size }),
-    freeBytes: readFreeBytes(options.home),
-    loops,
-    ...(group !== undefined && { group }),
-    ...(other !== undefined && { otherFile: other.file }),
-    inactiveVolumes: inactiveVolumes(activation, segments, allLoops, devices),
-    devicePathTaken: group === undefined && existsSync(devicePath) && !holdsOnlyLinks(devicePath),
-  };
-}
-
-function holdsOnlyLinks(path: string): boolean {
-  if (!lstatSync(path).isDirectory()) return false;
-  return readdirSync(path).every((name) => lstatSync(join(path, name)).isSymbolicLink());
-}
+import { command, tryCommand, waitFor } from "./command.ts";
+import { holdsOnlyLinks, readLoops, runScript } from "./observe-volume-group.ts";
 
 /** Makes the sparse file, or makes it larger. */
 export function makeVolumeFile(options: EmbeddedOptions, bytes: number): void {
@@ -181,19 +89,19 @@ export async function activateVolumes(
   ]);
 }
 
-/** Removes our volume group with all its volumes. */
+/** Removes a volume group of ours with all its volumes. */
 export async function removeVolumeGroup(
-  options: EmbeddedOptions,
+  group: VolumeGroupObserved["ownGroups"][number],
   seen: VolumeGroupObserved,
 ): Promise<void> {
-  const name = checkedName("volume group", options.volumeGroup);
+  const name = checkedName("volume group", group.name);
   const { lvm } = volumeGroupCommands(seen.activation);
-  const physical = seen.loops.filter((loop) => loop.offset === 0).map((loop) => loop.name);
-  const volumes = seen.loops.filter((loop) => loop.offset !== 0).map((loop) => loop.name);
+  const whole = seen.loops.find((loop) => loop.name === group.loop);
+  const volumes = seen.loops.filter((loop) => loop.offset !== 0 && loop.deleted === whole?.deleted);
   await runScript(seen.activation, `remove volume group "${name}"`, [
-    ...volumes.map((loop) => `vg_idle ${loop}`),
+    ...volumes.map((loop) => `vg_idle ${loop.name}`),
     `${lvm("vgremove", "-ff", "-y", name)} >&2`,
-    ...physical.map((loop) => `${lvm("pvremove", "-ff", "-y", loop)} >&2`),
+    `${lvm("pvremove", "-ff", "-y", group.loop)} >&2`,
   ]);
 }
 
@@ -223,8 +131,8 @@ export async function detachLoops(loops: readonly LoopDevice[]): Promise<void> {
 }
 
 /** Removes what a removed group leaves behind: its links in /dev, and LVM's own records of it. */
-export function removeGroupTraces(options: EmbeddedOptions): void {
-  const name = checkedName("volume group", options.volumeGroup);
+export function removeGroupTraces(group: string): void {
+  const name = checkedName("volume group", group);
   for (const [records, belongs] of [
     ["/etc/lvm/backup", (file: string) => file === name],
     ["/etc/lvm/archive", (file: string) => /^_\d+-\d+\.vg$/.test(file.slice(name.length))],

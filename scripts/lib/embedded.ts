@@ -1,4 +1,9 @@
-import { type EmbeddedFacts, type EmbeddedOptions, readEmbedded } from "../../embedded/index.ts";
+import {
+  type EmbeddedFacts,
+  type EmbeddedOptions,
+  isOwnHypervisor,
+  readEmbedded,
+} from "../../embedded/index.ts";
 import type { Context } from "./context.ts";
 import { minioBinary } from "./tools-paths.ts";
 import { runVirsh } from "./virsh.ts";
@@ -27,8 +32,10 @@ export function embeddedOptions({
 export async function readEmbeddedState(
   options: EmbeddedOptions | undefined,
 ): Promise<{ facts?: EmbeddedFacts; answers: boolean }> {
-  const facts = options && (await readEmbedded(options));
+  if (options === undefined) return { answers: false };
+  const facts = await readEmbedded(options);
   if (facts === undefined) return { answers: false };
+  if (!isOwnHypervisor(options, facts)) return { facts, answers: false };
   const answers = await runVirsh(facts.hypervisor.uri, ["hostname"]).then(
     () => true,
     () => false,

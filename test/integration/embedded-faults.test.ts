@@ -190,6 +190,26 @@ describe("the embedded hypervisor, volume group and object store, when something
       }
     });
 
+    it("refuses another name for its volume group, and stops under that too", async () => {
+      await ensure();
+      await volumes((vg) => [vg.create(lab.options.volumeGroup, "guest-root", 16 * MiB)]);
+      const renamed = { ...lab.options, volumeGroup: `${lab.options.volumeGroup}e` };
+      await assert.rejects(ensureEmbedded(renamed, ignore), {
+        code: "volume-group-renamed",
+        message: new RegExp(`is "${lab.options.volumeGroup}"`),
+      });
+      await stopEmbedded(renamed, ignore);
+      assert.deepEqual(traces(), []);
+    });
+
+    it("refuses at once to run under two names", async () => {
+      await ensure();
+      const name = `${lab.options.name}d`;
+      const told = { code: "embedded-name-differs", message: new RegExp(`"${lab.options.name}"`) };
+      await assert.rejects(ensureEmbedded({ ...lab.options, name }, ignore), told);
+      assert.equal(fs.existsSync(layoutOf({ ...lab.options, name }).run), false);
+    });
+
     it("shows the end of the log when libvirtd cannot start", async () => {
       await ensure();
       for (const one of processes()) process.kill(one.pid, "SIGKILL");

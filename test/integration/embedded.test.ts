@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { isDeepStrictEqual } from "node:util";
 import { layoutOf } from "../../embedded/core/layout.ts";
 import type { Process } from "../../embedded/core/types.ts";
 import { findProcesses } from "../../embedded/effects/processes.ts";
 import { ensureEmbedded, readEmbedded } from "../../embedded/index.ts";
 import { ignore, sh, useEmbedded } from "../support/embedded-lab.ts";
-import { until } from "../support/until.ts";
 
 const MiB = 1024 ** 2;
 
@@ -26,6 +26,16 @@ describe("the embedded hypervisor, volume group and object store", function () {
     startGuest,
     traces,
   } = useEmbedded();
+
+  /** The processes once none comes or goes: libvirtd may just have asked a helper, which ends by itself. */
+  const atRest = async (): Promise<Process[]> => {
+    for (let seen = processes(); ;) {
+      await sleep(1000);
+      const now = processes();
+      if (isDeepStrictEqual(now, seen)) return now;
+      seen = now;
+    }
+  };
 
   it("leaves nothing to stop where nothing was started, and no folder either", async () => {
     assert.deepEqual(traces(), []);
@@ -73,22 +83,21 @@ describe("the embedded hypervisor, volume group and object store", function () {
   });
 
   it("changes nothing when it is started twice, and is quick about it", async () => {
-    const before = processes();
+    const before = await atRest();
     const lines: string[] = [];
     const began = Date.now();
     await ensure((line) => lines.push(line));
     const took = Date.now() - began;
-    assert.deepEqual(processes(), before);
+    assert.deepEqual(await atRest(), before);
     assert.equal(lines.length, 3, lines.join("\n"));
-    assert.ok(took < 10_000, `${String(took)} ms`); // 0.2 s on an idle machine
+    assert.ok(took < 30_000, `${String(took)} ms`); // 0.2 s on an idle machine
   });
 
   it("lets two runs at once have the same", async () => {
-    const before = processes();
+    const before = await atRest();
     const [one, other] = await Promise.all([ensure(), ensure()]);
     assert.deepEqual(one, other);
-    // libvirtd may just have asked a helper, which ends by itself.
-    await until(() => isDeepStrictEqual(processes(), before), "the same processes as before");
+    assert.deepEqual(await atRest(), before);
   });
 
   it("starts a killed libvirtd again without its guests noticing", async () => {

@@ -1,20 +1,23 @@
 import assert from "node:assert/strict";
 import {
+  bytesOn,
   groupOf,
+  groupsOn,
   inactiveVolumes,
   isLoopback,
   isOurRecord,
   parseLoops,
   parsePortHolder,
   parseSegments,
+  parseVolumes,
   portOf,
 } from "../../../embedded/core/parse.ts";
 
 const MiB = 1024 ** 2;
 
 const printed = [
-  "  /dev/loop0|groundwork,x|1048576|4194304|0|256|linear|vm1-root",
-  "  /dev/loop0|groundwork,x|1048576|4194304|256|10|free|",
+  "  /dev/loop0|lab|groundwork,x|1048576|4194304|0|256|linear|vm1-root",
+  "  /dev/loop0|lab|groundwork,x|1048576|4194304|256|10|free|",
   "",
 ].join("\n");
 
@@ -23,6 +26,7 @@ describe("parseSegments", () => {
     const [root, free] = parseSegments(printed);
     assert.deepEqual(root, {
       physicalVolume: "/dev/loop0",
+      group: "lab",
       tags: ["groundwork", "x"],
       offset: MiB,
       bytes: 1024 * MiB,
@@ -38,10 +42,27 @@ describe("parseSegments", () => {
   });
 
   it("keeps a group without tags apart from one with an empty tag", () => {
-    assert.deepEqual(groupOf(parseSegments("/dev/sda2||0|4|0|1|free|")), {
+    assert.deepEqual(groupOf(parseSegments("/dev/sda2|vg0||0|4|0|1|free|")), {
       physicalVolumes: ["/dev/sda2"],
       tags: [],
     });
+  });
+});
+
+describe("groupsOn", () => {
+  it("finds groups by where they lie, and none on a device of no group", () => {
+    const found = parseSegments(`${printed}/dev/loop1|||0|0|0|0||\n/dev/loop2|x||0|1|0|1|free|`);
+    const loops = ["/dev/loop0", "/dev/loop1"].map((name) => ({
+      ...{ name, file: "/f", deleted: true, offset: 0, bytes: 0 },
+    }));
+    assert.deepEqual(groupsOn(found, loops), [{ name: "lab", loop: "/dev/loop0" }]);
+  });
+});
+
+describe("bytesOn", () => {
+  it("adds up what is taken and what is free", () => {
+    assert.equal(bytesOn(parseSegments(printed), "/dev/loop0"), 1064 * MiB);
+    assert.equal(bytesOn(parseSegments(printed), "/dev/loop1"), undefined);
   });
 });
 
@@ -73,23 +94,41 @@ describe("parseLoops", () => {
   });
 });
 
+describe("parseVolumes", () => {
+  it("leaves out pools, and what activation skips", () => {
+    const lines = [
+      ...["  pool|thin,pool|", "  vm1-root|thin,sparse|", "  data|linear|"],
+      "  before|thin,sparse|skip activation",
+    ];
+    assert.deepEqual(parseVolumes(`${lines.join("\n")}\n`), ["vm1-root", "data"]);
+    assert.deepEqual(parseVolumes(""), []);
+  });
+});
+
 describe("inactiveVolumes", () => {
   const segments = parseSegments(printed);
   const loop = { name: "/dev/loop3", file: "/f", deleted: false, offset: MiB, bytes: 1024 * MiB };
+  const volumes = ["vm1-root"];
   const leads = new Map([["vm1-root", "/dev/loop3"]]);
 
   it("is satisfied with a loop device over exactly the volume", () => {
-    assert.deepEqual(inactiveVolumes("loop", segments, [loop], leads), []);
+    assert.deepEqual(inactiveVolumes("loop", volumes, segments, [loop], leads), []);
   });
 
   it("names a volume without a device", () => {
-    assert.deepEqual(inactiveVolumes("loop", segments, [loop], new Map()), ["vm1-root"]);
-    assert.deepEqual(inactiveVolumes("device-mapper", segments, [], new Map()), ["vm1-root"]);
+    assert.deepEqual(inactiveVolumes("loop", volumes, segments, [loop], new Map()), volumes);
+    assert.deepEqual(inactiveVolumes("device-mapper", volumes, segments, [], new Map()), volumes);
+  });
+
+  it("asks no device of what lies inside of a pool", () => {
+    const inside = parseSegments("/dev/loop0|lab||0|4|0|1|linear|[pool_tdata]\n");
+    const thin = new Map([["vm1-root", "/dev/dm-4"]]);
+    assert.deepEqual(inactiveVolumes("device-mapper", volumes, inside, [], thin), []);
   });
 
   it("names a volume whose device is of another place or size", () => {
     for (const wrong of [{ offset: 2 * MiB }, { bytes: MiB }, { name: "/dev/loop4" }])
-      assert.deepEqual(inactiveVolumes("loop", segments, [{ ...loop, ...wrong }], leads), [
+      assert.deepEqual(inactiveVolumes("loop", volumes, segments, [{ ...loop, ...wrong }], leads), [
         "vm1-root",
       ]);
   });

@@ -62,10 +62,6 @@ describe("planEmbedded", () => {
     assert.deepEqual(stepsOf(world), ["makeVolumeFile", "attachVolumeFile"]);
   });
 
-  it("refuses to begin without root", () => {
-    assert.deepEqual(codesOf(change(bare, { machine: { root: false } })), ["not-root"]);
-  });
-
   it("names the tools that its steps would miss, and no others", () => {
     const world = change(furnished, {
       machine: { missingTools: ["libvirtd", "minio"] },
@@ -161,6 +157,13 @@ describe("planEmbedded for the hypervisor", () => {
       "embedded-name-taken",
     ],
     [
+      "another name than the one that this home's daemons run under",
+      {
+        hypervisor: { processes, folders: "ready", otherName: "first" },
+      },
+      "embedded-name-differs",
+    ],
+    [
       "a namespace that somebody else made",
       { hypervisor: { namespace: { state: "present", inode: 5 } } },
       "network-namespace-taken",
@@ -174,7 +177,8 @@ describe("planEmbedded for the hypervisor", () => {
 
 describe("planEmbedded for the volume group", () => {
   const group = running.volumeGroup;
-  const unattached: Partial<VolumeGroupObserved> = { loops: [], group: undefined } as never;
+  const detached = { loops: [], ownGroups: [] };
+  const unattached: Partial<VolumeGroupObserved> = { ...detached, group: undefined } as never;
 
   it("attaches its file again after a restart of the machine, and then activates the volumes", () => {
     assert.deepEqual(stepsOf(change(running, { volumeGroup: unattached })), ["attachVolumeFile"]);
@@ -185,7 +189,7 @@ describe("planEmbedded for the volume group", () => {
   });
 
   it("goes on where a run ended between attaching the file and making the group", () => {
-    const half = without(group, "group");
+    const half = { ...without(group, "group"), ownGroups: [] };
     assert.deepEqual(stepsOf({ ...running, volumeGroup: half }), ["makeVolumeGroup"]);
   });
 
@@ -193,17 +197,32 @@ describe("planEmbedded for the volume group", () => {
     assert.deepEqual(stepsOf(change(running, { volumeGroup: { fileBytes: 20 * GiB } })), [
       "growVolumeFile",
     ]);
-    assert.deepEqual(stepsOf(change(running, { volumeGroup: { fileBytes: 80 * GiB } })), []);
+    const larger = { fileBytes: 80 * GiB, groupBytes: 80 * GiB };
+    assert.deepEqual(stepsOf(change(running, { volumeGroup: larger })), []);
   });
+
+  for (const [what, fileBytes] of [
+    ["as it is to be", 40 * GiB],
+    ["larger", 80 * GiB],
+  ] as const)
+    it(`grows the group in a file that is ${what} already, and never cuts the file`, () => {
+      const world = change(running, { volumeGroup: { fileBytes, groupBytes: 20 * GiB } });
+      const { steps } = planEmbedded(options, world);
+      assert.deepEqual(steps, [
+        { part: "volumeGroup", do: "growVolumeFile", bytes: fileBytes, loop: "/dev/loop0" },
+      ]);
+      assert.deepEqual(stepsOf(steps.reduce(after, world)), []);
+    });
 
   it("lets go of a file that was removed while it was attached", () => {
     const removed = without(group, "fileBytes");
     const loops = [loop({ deleted: true }), loop({ name: "/dev/loop1", deleted: true, offset: 9 })];
-    assert.deepEqual(stepsOf({ ...running, volumeGroup: { ...removed, loops } }), [
-      "detachLoops",
-      "makeVolumeFile",
-      "attachVolumeFile",
-    ]);
+    const world = { ...running, volumeGroup: { ...removed, loops } };
+    const steps = ["removeVolumeGroup", "detachLoops", "makeVolumeFile", "attachVolumeFile"];
+    assert.deepEqual(stepsOf(world), steps);
+    const guests = change(world, { hypervisor: { folders: "absent" } });
+    const parts = planEmbedded(options, guests).steps.map(({ part }) => part);
+    assert.deepEqual([...new Set(parts)], ["hypervisor"], "guests end before their volumes go");
   });
 
   it("takes a small file where only little is asked for", () => {
@@ -218,8 +237,19 @@ describe("planEmbedded for the volume group", () => {
     [
       "a second group of the same name beside ours",
       running,
-      { volumeGroup: { loops: [], group: elsewhere } },
+      { volumeGroup: { ...detached, group: elsewhere } },
       "volume-group-name-taken",
+    ],
+    [
+      "another name than the group in our file has",
+      running,
+      {
+        volumeGroup: {
+          ownGroups: [{ name: "earlier", loop: "/dev/loop0" }],
+          group: undefined,
+        } as never,
+      },
+      "volume-group-renamed",
     ],
     [
       "the group of another checkout",
@@ -351,16 +381,21 @@ describe("repeating planEmbedded", () => {
       fileBytes: fc.option(file, { nil: undefined }),
       attached: fc.constantFrom("no", "whole", "deleted"),
       grouped: fc.boolean(),
+      groupBytes: fc.constantFrom(20 * GiB, 40 * GiB),
       inactiveVolumes: fc.subarray(["vm1-root"]),
     })
-    .map(({ fileBytes, attached, grouped, inactiveVolumes }) => {
+    .map(({ fileBytes, attached, grouped, groupBytes, inactiveVolumes }) => {
       const held = attached === "deleted" || (attached === "whole" && fileBytes !== undefined);
       return {
         ...bare.volumeGroup,
         ...(fileBytes !== undefined && { fileBytes }),
         loops: held ? [loop({ deleted: attached === "deleted" })] : [],
         ...(held &&
-          grouped && { group: { physicalVolumes: ["/dev/loop0"], tags: ["groundwork"] } }),
+          grouped && {
+            group: { physicalVolumes: ["/dev/loop0"], tags: ["groundwork"] },
+            ownGroups: [{ name: options.volumeGroup, loop: "/dev/loop0" }],
+            ...(attached === "whole" && { groupBytes }),
+          }),
         inactiveVolumes: held && grouped ? inactiveVolumes : [],
       };
     });

@@ -42,7 +42,7 @@ export const proc = (pid: number, daemon?: Process["daemon"], namespace = 7): Pr
 
 /** A machine with the tools and nothing else. */
 export const bare: Observed = {
-  machine: { root: true, missingTools: [] },
+  machine: { missingTools: [] },
   hypervisor: {
     system: { state: "absent" },
     folders: "absent",
@@ -54,6 +54,7 @@ export const bare: Observed = {
     activation: "loop",
     freeBytes: 100 * GiB,
     loops: [],
+    ownGroups: [],
     inactiveVolumes: [],
     devicePathTaken: false,
   },
@@ -69,7 +70,7 @@ export const bare: Observed = {
 
 /** A machine on which all our parts run. */
 export const running: Observed = {
-  machine: { root: true, missingTools: [] },
+  machine: { missingTools: [] },
   hypervisor: {
     system: { state: "not-asked" },
     folders: "ready",
@@ -84,6 +85,8 @@ export const running: Observed = {
     freeBytes: 100 * GiB,
     loops: [loop()],
     group: { physicalVolumes: ["/dev/loop0"], tags: ["groundwork"] },
+    groupBytes: 40 * GiB - 1024 ** 2,
+    ownGroups: [{ name: "lab", loop: "/dev/loop0" }],
     inactiveVolumes: [],
     devicePathTaken: false,
   },
@@ -158,13 +161,23 @@ export function after(world: Observed, step: EmbeddedStep): Observed {
       );
       return onVolumeGroup({ loops, ...(gone === true && { group: undefined }) });
     }
+    case "removeVolumeGroup":
+      return onVolumeGroup({
+        ...(step.group.name === options.volumeGroup && { group: undefined }),
+        ownGroups: volumeGroup.ownGroups.filter((own) => own !== step.group),
+      });
     case "makeVolumeFile":
-    case "growVolumeFile":
       return onVolumeGroup({ fileBytes: step.bytes });
+    case "growVolumeFile":
+      return onVolumeGroup({ fileBytes: step.bytes, groupBytes: step.bytes });
     case "attachVolumeFile":
       return onVolumeGroup({ loops: [...volumeGroup.loops, loop({ name: "/dev/loop5" })] });
     case "makeVolumeGroup":
-      return onVolumeGroup({ group: { physicalVolumes: [step.loop], tags: ["groundwork"] } });
+      return onVolumeGroup({
+        group: { physicalVolumes: [step.loop], tags: ["groundwork"] },
+        groupBytes: volumeGroup.fileBytes,
+        ownGroups: [{ name: options.volumeGroup, loop: step.loop }],
+      });
     case "activateVolumes":
       return onVolumeGroup({ inactiveVolumes: [] });
     case "makeCredentials":
