@@ -24,7 +24,9 @@ verify: ## Checks a machine: running, SSH, address, Docker, disk, network; says 
 	@scripts/run verify --stack "$(STACK)" $(ARGS)
 
 ssh: ## A shell on a machine: make ssh M=vm1
-	@eval "$$(scripts/env "$(STACK)")" && exec ssh -F "$$GROUNDWORK_HOME/ssh/$(STACK)/config" "$(M)" $(ARGS)
+	@exports=$$(scripts/env "$(STACK)") && eval "$$exports" && config=$$GROUNDWORK_HOME/ssh/$(STACK)/config && \
+	  { [ -e "$$config" ] || { echo 'Stack $(STACK) has no machines yet: make up STACK=$(STACK)' >&2; exit 1; }; } && \
+	  exec ssh -F "$$config" "$(M)" $(ARGS)
 
 kubeconfig: ## For kubectl: eval "$(make -s kubeconfig)"; ARGS=--merge adds it to ~/.kube/config
 	@scripts/run kubeconfig --stack "$(STACK)" $(ARGS)
@@ -69,7 +71,7 @@ env: ## Prints what plain `npx pulumi` needs: eval "$$(make -s env)"
 test: ## All tests, with one line of totals at the end
 	@scripts/run test $(ARGS)
 
-k3s: ## Clusters end to end on a stand-in for k3s, under emulation; not part of `make test`
+k3s: ## All tests of clusters, on a stand-in for k3s; those under emulation are not part of `make test`
 	@scripts/setup --k3s && scripts/run test $(ARGS) k3s
 
 observability-e2e: ## The observability lab on a machine of its own, under emulation; not part of `make test`
@@ -88,10 +90,10 @@ check: ## Types, lint, formatting, shell scripts, unit and component tests
 	@scripts/setup && npm run --silent check
 
 image-pins: ## Digests of official container images anew by their tags; ARGS=--check only compares
-	@node --import=tsx/esm scripts/image-pins.ts $(ARGS)
+	@scripts/setup --npm >&2 && node --import=tsx/esm scripts/image-pins.ts $(ARGS)
 
 format: ## Formats every file
-	@npm run --silent format
+	@scripts/setup --npm && npm run --silent format
 
 .PHONY: help
 help:

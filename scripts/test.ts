@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFaultTable } from "../test/support/fault-table.ts";
-import { renderTotals, type TestResult } from "../test/support/totals.ts";
+import { renderFailures, renderTotals, type TestResult } from "../test/support/totals.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
 import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
@@ -17,47 +17,53 @@ const slow = ["k3s", "observability-e2e"];
 /** One mocha. */
 interface Lane {
   title: string;
-  /** Of its tests, as a glob. */
-  folder: string;
+  /** Of its tests, as globs. */
+  folders: readonly string[];
 }
 
 /**
  * The mochas of a run: those of a step side by side, the steps one after the other. Tests with guests
- * mostly wait for an emulated processor, so the others run meanwhile; end-to-end tests look at the
- * whole machine and run alone.
+ * and clusters mostly wait for them, so the others run meanwhile, all but outages, which make both take
+ * about as long; end-to-end tests look at the whole machine and run alone.
  */
 function planSteps(chosen: readonly string[]): Lane[][] {
   const lanes = (kind: string, ...all: Lane[]): Lane[] => (chosen.includes(kind) ? all : []);
   return [
-    lanes("unit", { title: "unit tests", folder: "test/unit/**" }),
-    lanes("component", { title: "component tests", folder: "test/component/**" }),
+    lanes("unit", { title: "unit tests", folders: ["test/unit/**"] }),
+    lanes("component", { title: "component tests", folders: ["test/component/**"] }),
     lanes(
       "integration",
-      { title: "integration tests", folder: "test/integration" },
-      { title: "tests with guests", folder: "test/integration/guests" },
+      { title: "integration tests", folders: ["test/integration"] },
+      {
+        title: "tests with guests, clusters and outages",
+        folders: ["guests", "clusters", "outages"].map((each) => `test/integration/${each}`),
+      },
     ),
-    lanes("e2e", { title: "end-to-end tests", folder: "test/e2e/**" }),
-    lanes("k3s", { title: "tests of clusters", folder: "test/k3s" }),
+    lanes("e2e", { title: "end-to-end tests", folders: ["test/e2e/**"] }),
+    lanes("k3s", {
+      ...{ title: "tests of clusters", folders: ["test/integration/clusters", "test/k3s"] },
+    }),
     lanes("observability-e2e", {
-      ...{ title: "tests of the observability lab's machine", folder: "test/observability-e2e" },
+      ...{ title: "tests of the observability lab's machine", folders: ["test/observability-e2e"] },
     }),
   ];
 }
 
 /** Runs a mocha; one that runs in the background says what it has to say at its end. */
 async function runLane(
-  { title, folder }: Lane,
+  { title, folders }: Lane,
   options: { grep: string | undefined; background: boolean; scratch: string },
 ): Promise<TestResult[]> {
-  const results = path.join(options.scratch, `${title.replaceAll(" ", "-")}.json`);
-  const { all = "" } = await execa(
+  // Not named after the lane: mocha splits what it is told at commas.
+  const results = path.join(fs.mkdtempSync(path.join(options.scratch, "lane-")), "results.json");
+  const { all = "", shortMessage } = await execa(
     process.execPath,
     [
       path.join("node_modules", "mocha", "bin", "mocha.js"),
       "--forbid-only",
       ...["--reporter-option", `results=${results}`],
       ...(options.grep === undefined ? [] : ["--grep", options.grep]),
-      `${folder}/*.test.ts`,
+      ...folders.map((folder) => `${folder}/*.test.ts`),
     ],
     {
       cwd: checkout,
@@ -76,8 +82,8 @@ async function runLane(
   try {
     return JSON.parse(fs.readFileSync(results, "utf8")) as TestResult[];
   } catch {
-    process.stdout.write(`The ${title} did not come to their end.\n`);
-    return [{ title, state: "failed" }];
+    const error = `The ${title} did not come to their end. ${shortMessage ?? "They left no results."}`;
+    return [{ title, state: "failed", error }];
   }
 }
 
@@ -99,7 +105,7 @@ async function test(chosen: readonly string[], { grep }: { grep?: string }): Pro
   }
   if (chosen.length === 0 && grep === undefined)
     process.stdout.write(`${renderFaultTable(results)}\n\n`);
-  process.stdout.write(`${renderTotals(results)}\n`);
+  process.stdout.write(`${renderFailures(results)}${renderTotals(results)}\n`);
   process.exitCode = results.some(({ state }) => state === "failed") ? 1 : 0;
 }
 

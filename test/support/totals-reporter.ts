@@ -14,8 +14,11 @@ export default class TotalsReporter extends Mocha.reporters.Spec {
     super(runner, options);
     const { results } = (options.reporterOptions ?? {}) as Record<string, unknown>;
     this.#file = typeof results === "string" ? results : undefined;
-    const note = (state: TestResult["state"]) => (test: Mocha.Test) =>
-      this.#results.push({ title: test.title, state });
+    const note = (state: TestResult["state"]) => (test: Mocha.Test, error?: Error) =>
+      this.#results.push({
+        ...{ title: test.title, fullTitle: test.fullTitle(), state },
+        ...(error !== undefined && { error: error.stack ?? error.message }),
+      });
     runner.on("pass", note("passed"));
     runner.on("fail", note("failed"));
     runner.on("pending", note("skipped"));

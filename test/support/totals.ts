@@ -2,11 +2,31 @@
 export interface TestResult {
   title: string;
   state: "passed" | "failed" | "skipped";
+  /** With the titles around it; the default is `title`. */
+  fullTitle?: string;
+  /** Of a test that failed: the error's message and where it was thrown. */
+  error?: string;
 }
+
+/** Lines of an error that are shown once more at the end of a run; all of it stands with its test. */
+const errorLines = 12;
 
 /** The closing line that people and CI read. */
 export function renderTotals(results: readonly TestResult[]): string {
   const count = (wanted: TestResult["state"]): string =>
     String(results.filter(({ state }) => state === wanted).length);
   return `${count("passed")} passed, ${count("failed")} failed, ${count("skipped")} skipped`;
+}
+
+/** The tests that failed, each with its error: what somebody who only sees a run's end needs to know. */
+export function renderFailures(results: readonly TestResult[]): string {
+  const failed = results.filter(({ state }) => state === "failed");
+  if (failed.length === 0) return "";
+  const each = failed.map(({ title, fullTitle = title, error = "" }) => {
+    const lines = error.split("\n").filter((line) => line.trim() !== "");
+    const shown = lines.slice(0, errorLines);
+    if (lines.length > shown.length) shown.push("…");
+    return [`- ${fullTitle}`, ...shown.map((line) => `    ${line}`)].join("\n");
+  });
+  return ["Failed:", ...each, ""].join("\n");
 }

@@ -34,6 +34,26 @@ describe("make", () => {
     assert.match(stdout, /STACK=local, out of: .*\blocal\b/);
   });
 
+  it("enters no machine before there is one, nor without an environment", () => {
+    const home = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-make-"));
+    try {
+      const env = { GROUNDWORK_HOME: home };
+      const none = make(["-s", "ssh"], env);
+      assert.notEqual(none.status, 0);
+      assert.match(none.stderr, /^Stack local has no machines yet: make up STACK=local\n/);
+      const refused = make(["-s", "ssh", "STACK=a b"], env);
+      assert.notEqual(refused.status, 0);
+      assert.match(refused.stderr, /^Cannot use "a b" as a stack.*\nmake: \*\*\* .*\n$/);
+    } finally {
+      fs.rmSync(home, { recursive: true });
+    }
+  });
+
+  it("sets up before it runs what needs the npm packages", () => {
+    for (const target of ["check", "fuzz", "bench", "test", "image-pins", "format"])
+      assert.match(make(["-n", target]).stdout, /^scripts\/(setup|run)\b/, target);
+  });
+
   it("prints nothing but exports for the stack that STACK selects", () => {
     const home = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-make-"));
     try {
@@ -41,7 +61,8 @@ describe("make", () => {
         GROUNDWORK_HOME: home,
       });
       assert.deepEqual([status, stderr], [0, ""]);
-      for (const line of stdout.trimEnd().split("\n")) assert.match(line, /^export [A-Z_]+=\S/);
+      for (const line of stdout.trimEnd().split("\n"))
+        assert.match(line, /^export [A-Z_]+=\S|^unset [A-Z_]+$/);
       const { stderr: refusal } = make(["-s", "env", "STACK=a b"], { GROUNDWORK_HOME: home });
       assert.match(refusal, /Cannot use "a b" as a stack/);
     } finally {

@@ -4,7 +4,7 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFaultTable } from "../../support/fault-table.ts";
-import { renderTotals, type TestResult } from "../../support/totals.ts";
+import { renderFailures, renderTotals, type TestResult } from "../../support/totals.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../../..");
 
@@ -72,8 +72,20 @@ describe("the totals reporter", function () {
         assert.match(table, line);
       assert.match(table, /^41 faults: 2 passed, 1 failed, 1 skipped, /m);
       assert.equal(renderTotals(results), "1 passed, 1 failed, 1 skipped");
+      assert.match(renderFailures(results), /^Failed:\n- some #5 fails\n {4}Error: no\n {8}at /);
     } finally {
       fs.rmSync(folder, { recursive: true });
     }
+  });
+
+  it("names failures once more at a run's end, with what fits of their errors", () => {
+    assert.equal(renderFailures([{ title: "fine", state: "passed" }]), "");
+    const error = Array.from({ length: 40 }, (_, index) => `line ${String(index)}`).join("\n\n");
+    const lines = renderFailures([
+      { title: "fails", fullTitle: "some fails", state: "failed", error },
+      { title: "says nothing", state: "failed" },
+    ]).split("\n");
+    assert.deepEqual(lines.slice(0, 3), ["Failed:", "- some fails", "    line 0"]);
+    assert.deepEqual(lines.slice(13), ["    line 11", "    …", "- says nothing", ""]);
   });
 });

@@ -4,12 +4,12 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
 import { parse } from "yaml";
-import { goEnvironment } from "../../scripts/lib/tools-make.ts";
-import { pins } from "../../scripts/lib/tools-pins.ts";
-import { toolSources } from "../../scripts/lib/tools-state.ts";
-import { K3sServer, runK3s, serverAddress } from "../support/k3s-server.ts";
-import { requireNeeds } from "../support/needs.ts";
-import { until } from "../support/until.ts";
+import { goEnvironment } from "../../../scripts/lib/tools-make.ts";
+import { pins } from "../../../scripts/lib/tools-pins.ts";
+import { toolSources } from "../../../scripts/lib/tools-state.ts";
+import { K3sServer, runK3s, serverAddress } from "../../support/k3s-server.ts";
+import { requireNeeds } from "../../support/needs.ts";
+import { until } from "../../support/until.ts";
 
 describe("the stand-in for k3s", function () {
   this.timeout(240_000);

@@ -6,12 +6,12 @@ import {
   parseToken,
   renderGrant,
   renderRevoke,
-} from "../../providers/k3s-cluster/core/access.ts";
-import { renderRotateToken } from "../../providers/k3s-cluster/core/tokens.ts";
-import { parseClusterKubeconfig, withToken } from "../../scripts/lib/kubeconfig-plan.ts";
-import { K3sServer, serverAddress } from "../support/k3s-server.ts";
-import { waitUntilReady } from "../support/scratch.ts";
-import { requireNeeds } from "../support/needs.ts";
+} from "../../../providers/k3s-cluster/core/access.ts";
+import { renderRotateToken } from "../../../providers/k3s-cluster/core/tokens.ts";
+import { parseClusterKubeconfig, withToken } from "../../../scripts/lib/kubeconfig-plan.ts";
+import { K3sServer, serverAddress } from "../../support/k3s-server.ts";
+import { waitUntilReady } from "../../support/scratch.ts";
+import { requireNeeds } from "../../support/needs.ts";
 
 // What Groundwork does to a server, on the stand-in for k3s (tools/k3s).
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { GroundworkError } from "../../providers/errors.ts";
-import { pins } from "../../scripts/lib/tools-pins.ts";
-import { requireNeeds } from "../support/needs.ts";
-import { type Member, SystemCluster, type Wish } from "../support/system-cluster.ts";
+import { GroundworkError } from "../../../providers/errors.ts";
+import { pins } from "../../../scripts/lib/tools-pins.ts";
+import { requireNeeds } from "../../support/needs.ts";
+import { type Member, SystemCluster, type Wish } from "../../support/system-cluster.ts";
 
 const servers = ["k3-s1", "k3-s2", "k3-s3"];
 
