@@ -81,6 +81,7 @@ function argumentsOf(machine: MachineConfig): VirtualMachineArgs {
       user,
       authorizedKeys: [loginKey.publicKey, ...config.ssh.authorizedKeys, ...authorizedKeys],
       privateKey: loginKey.privateKey,
+      ...(config.ssh.hostKeySeed !== undefined && { hostKeySeed: config.ssh.hostKeySeed }),
     },
     cloudInit,
   };

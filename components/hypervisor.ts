@@ -9,6 +9,7 @@ import { HostFolder } from "../providers/host-folder/resource.ts";
 import type { Encoding } from "../providers/image-volume/core/transcode.ts";
 import type { HostOffer } from "./planning/domain.ts";
 import { type Placement, planPlacement, subfolders } from "./planning/placement.ts";
+import { planProviderUri } from "./planning/provider-uri.ts";
 import { present } from "./present.ts";
 
 export interface HypervisorArgs {
@@ -38,8 +39,8 @@ export class Hypervisor extends pulumi.ComponentResource {
   readonly volumeGroup: string;
   readonly cacheEncoding: Encoding;
   readonly placement: Placement;
-  /** For every libvirt resource on this host. */
-  readonly provider: libvirt.Provider;
+  /** For every libvirt resource on this host, which another hypervisor makes anew. */
+  readonly onHost: { provider: libvirt.Provider; replacementTrigger: string };
   /** The pool that holds the seeds. */
   readonly pool: libvirt.Pool;
   /** What domains can be made of; known once the machines are known to fit. */
@@ -80,17 +81,20 @@ export class Hypervisor extends pulumi.ComponentResource {
         path: this.placement.folder,
         subfolders: [...subfolders],
         owner: `${pulumi.getProject()}/${pulumi.getStack()}`,
+        hypervisor: name,
       },
       { parent: this, dependsOn: facts },
     );
     // Not known where nobody answers, so that a preview goes on without a connection.
-    const uri = facts.accelerator.apply(() => args.uri);
-    this.provider = new libvirt.Provider(name, { uri }, { parent: this });
+    const uri = facts.reachable.apply(() => planProviderUri(args.uri));
+    const provider = new libvirt.Provider(name, { uri }, { parent: this });
+    // Another provider alone would leave what is there where it is.
+    this.onHost = { provider, replacementTrigger: name };
     this.pool = new libvirt.Pool(
       name,
       { name: this.placement.poolName, type: "dir", target: { path: this.placement.seeds } },
       // Names of pools are unique on a host, so the old one goes first.
-      { parent: this, provider: this.provider, dependsOn: folder, deleteBeforeReplace: true },
+      { parent: this, provider, dependsOn: folder, deleteBeforeReplace: true },
     );
 
     this.registerOutputs({

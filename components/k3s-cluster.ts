@@ -52,6 +52,8 @@ export interface K3sClusterArgs extends Omit<K3sWish, "name"> {
   registries?: Record<string, unknown> | undefined;
   /** Another number draws new tokens, with which nodes are started one after the other. */
   tokenGeneration: number;
+  /** Another number has the nodes make new certificates, one after the other. */
+  certificateGeneration: number;
   /** How nodes are upgraded, changed and removed. */
   upgrade: { maxUnavailable: number; drainTimeoutSeconds: number; nodeByNode: boolean };
   /** How long nodes may take to be Ready once their machines are started, in seconds. */
@@ -124,6 +126,9 @@ export class K3sCluster extends pulumi.ComponentResource {
       apiAddress,
       ...(args.registries !== undefined && { registries: stringify(args.registries) }),
       ...(args.auditPolicy !== undefined && { auditPolicy: renderAuditPolicy(args.auditPolicy) }),
+      ...(args.certificateGeneration > 0 && {
+        certificateGeneration: args.certificateGeneration,
+      }),
       ...(args.snapshots.restoreFrom !== undefined && { restoreFrom: args.snapshots.restoreFrom }),
       ...(args.snapshots.store !== undefined && {
         snapshotStore: planSnapshotStore(args.snapshots.store, args.objectStore, {

@@ -85,7 +85,8 @@ export function makeByTurns(
     const vm = make(node.name, node.machine, leaves);
     gone.push(leaves);
     vms.push(vm);
-    back.push(turn(node, "returns", vm.identity));
+    // Who leaves must come back, also where no other domain came of it.
+    back.push(turn(node, "returns", pulumi.all([vm.identity, trigger])));
   }
   tell(vms);
   return { vms, back };

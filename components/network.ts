@@ -82,7 +82,7 @@ export class Network extends pulumi.ComponentResource {
       },
       {
         parent: this,
-        provider: args.hypervisor.provider,
+        ...args.hypervisor.onHost,
         // Names of networks and their subnets are unique on a host, so the old one goes first.
         deleteBeforeReplace: true,
       },

@@ -10,13 +10,14 @@ import {
 } from "../cloud-init/render.ts";
 import type { Strategy } from "../providers/image-volume/core/arguments.ts";
 import type { Provisioning } from "../providers/image-volume/core/thin.ts";
+import { DomainShutdown } from "../providers/domain-shutdown/resource.ts";
 import { ImageVolume, type ImageVolumeArgs } from "../providers/image-volume/resource.ts";
 import { KeyPair } from "../providers/key-pair/resource.ts";
 import { MachineReady } from "../providers/machine-ready/resource.ts";
 import type { Hypervisor } from "./hypervisor.ts";
 import type { Network } from "./network.ts";
 import { deriveMac } from "./planning/addresses.ts";
-import { type Accelerator, type Firmware, planDomain } from "./planning/domain.ts";
+import { type Accelerator, digestDomain, type Firmware, planDomain } from "./planning/domain.ts";
 import { renderDomainXslt } from "./planning/domain-xslt.ts";
 import { planInterface } from "./planning/network.ts";
 import { nvramPath, serialLogPath } from "./planning/placement.ts";
@@ -36,6 +37,8 @@ export interface MachineLogin {
   authorizedKeys: readonly pulumi.Input<string>[];
   /** The private half of one of the keys: readiness is seen by logging in. */
   privateKey: pulumi.Output<string>;
+  /** A secret, from which the host key of a new machine follows. Default: it is drawn by lot. */
+  hostKeySeed?: pulumi.Input<string>;
 }
 
 export interface MachineVolume {
@@ -131,7 +134,7 @@ export class VirtualMachine extends pulumi.ComponentResource {
     const stack = pulumi.getStack();
     const owner = `${pulumi.getProject()}/${stack}`;
     const { hypervisor, login, networks } = args;
-    const onHost = { parent: this, provider: hypervisor.provider };
+    const onHost = { parent: this, ...hypervisor.onHost };
     const macs = networks.map(({ mac }, index) =>
       (mac ?? deriveMac(stack, name, String(index))).toUpperCase(),
     );
@@ -174,7 +177,17 @@ export class VirtualMachine extends pulumi.ComponentResource {
     this.volumePath = root.devicePath;
     this.imageDigest = root.digest;
 
-    const hostKey = new KeyPair(`${name}-host`, { comment: name }, { parent: this });
+    const hostKey = new KeyPair(
+      `${name}-host`,
+      {
+        comment: name,
+        ...(login.hostKeySeed !== undefined && {
+          seed: login.hostKeySeed,
+          purpose: `host key of ${pulumi.getStack()}/${name}`,
+        }),
+      },
+      { parent: this },
+    );
     this.hostPublicKey = hostKey.publicKey;
     const seed = pulumi
       .all([hostKey.publicKey, pulumi.all([...login.authorizedKeys])])
@@ -228,42 +241,55 @@ export class VirtualMachine extends pulumi.ComponentResource {
     const reservations = networks.map(({ network, address, dhcp }) =>
       dhcp && network.plan.reservations ? { reserved: address } : undefined,
     );
-    const domain = new libvirt.Domain(
+    const wanted = {
+      name,
+      type: plan.type,
+      machine: "q35",
+      vcpu: args.vcpus,
+      memory: args.memoryMiB,
+      cpu: { mode: plan.cpuMode },
+      firmware: plan.firmware,
+      nvram: plan.nvram,
+      disks: [
+        ...[root, ...further].map(({ devicePath }) => ({ blockDevice: devicePath })),
+        // By its volume: as a file named .iso it would become an IDE CD-ROM.
+        { volumeId: seedDisk.id.apply((id) => id.split(";")[0] ?? id) },
+      ],
+      networkInterfaces: networks.map(({ network, address }, index) => ({
+        ...network.attachment,
+        mac: macs[index] ?? "",
+        ...(reservations[index] && { addresses: [address], hostname: name }),
+      })),
+      xml: {
+        xslt: pulumi
+          .all([plan.settings, root.digest, identities])
+          .apply(([settings, imageDigest, seen]) =>
+            renderDomainXslt(settings, {
+              imageDigest,
+              interfaces: seen.map((network, index) => ({
+                ...{ mac: macs[index] ?? "", network },
+                ...reservations[index],
+              })),
+            }),
+          ),
+      },
+    };
+    // All of it makes another domain, whose id, a UUID, stays.
+    const digest = pulumi.output(wanted).apply(digestDomain);
+    const shutdown = new DomainShutdown(
       name,
       {
-        name,
-        type: plan.type,
-        machine: "q35",
-        vcpu: args.vcpus,
-        memory: args.memoryMiB,
-        cpu: { mode: plan.cpuMode },
-        firmware: plan.firmware,
-        nvram: plan.nvram,
-        autostart: args.autostart,
-        disks: [
-          ...[root, ...further].map(({ devicePath }) => ({ blockDevice: devicePath })),
-          // By its volume: as a file named .iso it would become an IDE CD-ROM.
-          { volumeId: seedDisk.id.apply((id) => id.split(";")[0] ?? id) },
-        ],
-        networkInterfaces: networks.map(({ network, address }, index) => ({
-          ...network.attachment,
-          mac: macs[index] ?? "",
-          ...(reservations[index] && { addresses: [address], hostname: name }),
-        })),
-        xml: {
-          xslt: pulumi
-            .all([plan.settings, root.digest, identities])
-            .apply(([settings, imageDigest, seen]) =>
-              renderDomainXslt(settings, {
-                imageDigest,
-                interfaces: seen.map((network, index) => ({
-                  ...{ mac: macs[index] ?? "", network },
-                  ...reservations[index],
-                })),
-              }),
-            ),
-        },
+        hypervisorUri: hypervisor.uri,
+        domain: name,
+        uuid: plan.settings.uuid,
+        timeoutSeconds: args.rootVolume.shutdownTimeoutSeconds,
+        trigger: digest,
       },
+      { parent: this, ...(args.turn !== undefined && { dependsOn: args.turn }) },
+    );
+    const domain = new libvirt.Domain(
+      name,
+      { ...wanted, autostart: args.autostart },
       // Name and UUID are fixed, so the old domain goes first. An update of its disks would start it with
       // the seed that it had.
       {
@@ -273,26 +299,27 @@ export class VirtualMachine extends pulumi.ComponentResource {
         ignoreChanges: reservations.flatMap((each, index) =>
           each ? [`networkInterfaces[${String(index)}].addresses`] : [],
         ),
-        ...(args.turn !== undefined && { dependsOn: args.turn }),
+        dependsOn: shutdown,
       },
     );
 
     this.identity = pulumi
-      .all([domain.id, seedDisk.id, root.volumeUuid, root.contentId])
-      .apply((ids) => [...ids, args.vcpus, args.memoryMiB].join(" "));
+      .all([domain.id, digest, root.volumeUuid, root.contentId])
+      .apply((parts) => parts.join(" "));
 
     const ready = new MachineReady(
       name,
       {
         machine: name,
         hypervisorUri: hypervisor.uri,
+        uuid: plan.settings.uuid,
         address: this.addresses[0] ?? "",
         user: login.user,
         privateKey: login.privateKey,
         hostPublicKey: hostKey.publicKey,
         serialLogPath: this.serialLogPath,
         timeoutSeconds: args.readyTimeoutSeconds,
-        triggers: [domain.id, seedDisk.id, root.volumeUuid, root.digest],
+        triggers: [this.identity],
       },
       { parent: this, dependsOn: domain },
     );

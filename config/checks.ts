@@ -1,4 +1,5 @@
 import { contains, gatewayOf, overlap, requireCidr } from "../components/planning/addresses.ts";
+import { showUrl } from "../images/core/url.ts";
 import { checkCluster } from "./cluster-checks.ts";
 import { planClusterNodes } from "./cluster-nodes.ts";
 import { duplicates, type Path, problem, unknownName } from "./check-parts.ts";
@@ -18,13 +19,15 @@ function checkImage(image: ImageConfig, path: Path): Problem[] {
     problems.push(
       problem(
         [...path, "url"],
-        image.url,
+        showUrl(image.url),
         "a sha256 or sha256SumsUrl beside the url",
         'sha256: "e3b0c442…"',
       ),
     );
   if (image.sha256SumsUrl !== undefined && image.url === undefined)
-    problems.push(problem([...path, "sha256SumsUrl"], image.sha256SumsUrl, "a url beside it"));
+    problems.push(
+      problem([...path, "sha256SumsUrl"], showUrl(image.sha256SumsUrl), "a url beside it"),
+    );
   return problems;
 }
 
@@ -74,30 +77,25 @@ function placeMachines(config: Config): PlacedMachine[] {
   ];
 }
 
-function checkVolumeNames(config: Config, machines: readonly PlacedMachine[]): Problem[] {
+/** In one volume group they would be one volume, and in any they are one resource to Pulumi. */
+function checkVolumeNames(machines: readonly PlacedMachine[]): Problem[] {
   const volumes = machines.flatMap(({ machine, path }, index) => {
     // A machine named like an earlier one is a problem already.
     if (machines.findIndex((each) => each.machine.name === machine.name) < index) return [];
-    const group =
-      config.hypervisors.find((each) => each.name === machine.hypervisor)?.volumeGroup ?? "";
     return [
-      {
-        machine,
-        path: [...path, "name"],
-        name: `${machine.name}-root`,
-        group: machine.rootVolume.volumeGroup ?? group,
-      },
+      { path: [...path, "name"], name: `${machine.name}-root` },
       ...machine.volumes.map((volume, at) => ({
-        machine,
         path: [...path, "volumes", at, "name"],
         name: `${machine.name}-${volume.name}`,
-        group: volume.volumeGroup ?? group,
       })),
     ];
   });
-  const key = (volume: (typeof volumes)[number]): string =>
-    `${volume.name} in ${volume.group === "" ? "" : `${volume.group} of `}${volume.machine.hypervisor}`;
-  return duplicates(volumes, key, (volume) => volume.path, "a volume");
+  return duplicates(
+    volumes,
+    ({ name }) => name,
+    ({ path }) => path,
+    "a volume",
+  );
 }
 
 function checkAddresses(machines: readonly PlacedMachine[]): Problem[] {
@@ -184,7 +182,7 @@ export function checkConfig(config: Config): Problem[] {
       "a name",
     ),
     ...machines.flatMap(({ machine, path }) => checkMachine(config, machine, path)),
-    ...checkVolumeNames(config, machines),
+    ...checkVolumeNames(machines),
     ...checkAddresses(machines),
     ...config.clusters.flatMap((cluster, index) =>
       checkCluster(config, cluster, ["clusters", index]),

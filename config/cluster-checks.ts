@@ -1,11 +1,12 @@
 import { contains, overlap, requireCidr } from "../components/planning/addresses.ts";
 import { chooseDatastore } from "../components/planning/k3s.ts";
 import { duplicates, type Path, problem } from "./check-parts.ts";
-import { planClusterNodes } from "./cluster-nodes.ts";
+import { nodesOf, planClusterNodes } from "./cluster-nodes.ts";
+import { machine } from "./machine.ts";
 import type { Problem } from "./problem.ts";
 import type { ClusterConfig, Config, PoolConfig } from "./schema.ts";
 
-function checkPool(pool: PoolConfig, path: Path): Problem[] {
+function checkPool(cluster: string, pool: PoolConfig, path: Path): Problem[] {
   const { nodes, count, firstAddress, labels } = pool;
   const problems: Problem[] = [];
   if (nodes.length > 0 && (count !== undefined || firstAddress !== undefined))
@@ -24,6 +25,10 @@ function checkPool(pool: PoolConfig, path: Path): Problem[] {
       expected: "the address of the first node, since they are counted",
       example: "192.168.150.20",
     });
+  // The names of counted nodes differ in their number only.
+  for (const { name } of nodesOf(cluster, pool).slice(0, 1))
+    for (const { message } of machine.shape.name.safeParse(name).error?.issues ?? [])
+      problems.push(problem([...path, "name"], name, `${message}, as a node's name`));
   // kubelet does not start with a label that it may not give itself.
   const own = /(^|\.)(kubelet|node)\.kubernetes\.io\//;
   const topology = /^topology\.kubernetes\.io\/(region|zone)$/;
@@ -141,10 +146,27 @@ function checkCidrs(config: Config, cluster: ClusterConfig, path: Path): Problem
         `a subnet apart from ${cluster.clusterCidr} of the pods`,
       ),
     );
+  const nodes = planClusterNodes(cluster);
+  // Kubernetes gives each node a /24 of the pods' addresses.
+  if (nodes.length * 256 > pods.broadcast + 1 - pods.network)
+    problems.push(
+      problem(
+        [...path, "clusterCidr"],
+        cluster.clusterCidr,
+        `a subnet that has a /24 for each node, ${String(nodes.length)} in all`,
+        `10.42.0.0/${String(24 - Math.ceil(Math.log2(nodes.length)))}`,
+      ),
+    );
+  if (services.prefix > 28)
+    problems.push(
+      problem(
+        [...path, "serviceCidr"],
+        cluster.serviceCidr,
+        "a prefix of at most 28, since k3s gives the tenth address to DNS",
+      ),
+    );
   const used = new Set(
-    planClusterNodes(cluster).flatMap(({ machine }) =>
-      machine.networks.map(({ network }) => network),
-    ),
+    nodes.flatMap(({ machine }) => machine.networks.map(({ network }) => network)),
   );
   for (const { name, cidr } of config.networks.filter((each) => used.has(each.name)))
     for (const [key, range] of [
@@ -165,6 +187,20 @@ function checkCidrs(config: Config, cluster: ClusterConfig, path: Path): Problem
   return problems;
 }
 
+/** By its address a node is known to the others, so it is no other node's in another network either. */
+function checkNodeAddresses(cluster: ClusterConfig, path: Path): Problem[] {
+  const nodes = planClusterNodes(cluster, path).flatMap(({ machine, path: at }) =>
+    machine.networks.map(({ network, address }) => ({ network, address, path: at })),
+  );
+  return nodes.flatMap((node, index) => {
+    const alike = nodes.slice(0, index).filter(({ address }) => address === node.address);
+    // Those of one network are a problem of all machines.
+    if (alike.length === 0 || alike.some(({ network }) => network === node.network)) return [];
+    const expected = "an address that no other node of the cluster has, in whatever network";
+    return [problem([...node.path, "address"], node.address, expected)];
+  });
+}
+
 /** What the schema cannot say of a cluster; its machines are checked as all others are. */
 export function checkCluster(config: Config, cluster: ClusterConfig, path: Path): Problem[] {
   const pools = [
@@ -178,8 +214,9 @@ export function checkCluster(config: Config, cluster: ClusterConfig, path: Path)
       (each) => [...each.path, "name"],
       "a pool",
     ),
-    ...pools.flatMap((each) => checkPool(each.pool, each.path)),
+    ...pools.flatMap((each) => checkPool(cluster.name, each.pool, each.path)),
     ...checkServers(cluster, path),
+    ...checkNodeAddresses(cluster, path),
     ...checkSnapshots(config, cluster, path),
     ...checkArtifact(cluster.binary, [...path, "binary"], config),
     ...(cluster.airgapImages === undefined

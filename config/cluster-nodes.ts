@@ -12,8 +12,8 @@ export interface ClusterNode {
   path: readonly PropertyKey[];
 }
 
-/** Names and addresses of a pool's nodes, in order. */
-function nodesOf(cluster: string, pool: PoolConfig): { name: string; address: string }[] {
+/** A pool's nodes, in order. */
+export function nodesOf(cluster: string, pool: PoolConfig): PoolConfig["nodes"] {
   if (pool.nodes.length > 0) return pool.nodes;
   const first = pool.firstAddress === undefined ? undefined : parseAddress(pool.firstAddress);
   if (first === undefined) return [];
@@ -41,6 +41,10 @@ export function planClusterNodes(
         machine: {
           ...rest,
           name: node.name,
+          rootVolume: {
+            ...rest.rootVolume,
+            generation: node.generation ?? rest.rootVolume.generation,
+          },
           networks: [{ network, address: node.address, dhcp: false }],
         },
         path: [...at, key, index, ...(named ? ["nodes", place] : [])],

@@ -38,7 +38,7 @@ export const artifact = (description: string) =>
         "k3s/v1.34.3+k3s1/k3s",
       ).optional(),
       path: path(
-        "For image: where it is in the machine; default: /usr/local/bin/k3s, or for images the folder where k3s looks.",
+        "For image: where it is in the machine; default: /usr/local/bin/k3s, or /usr/local/share/k3s/k3s-airgap-images.tar.zst.",
         "/usr/local/bin/k3s",
       ).optional(),
     })
@@ -110,7 +110,7 @@ export const snapshots = z
     retention: whole(
       1,
       1000,
-      "How many of them are kept, of each server and in each place.",
+      "How many of those on schedule are kept: of each server on its disk, and of all together in the store.",
       5,
     ).default(5),
     store: store.optional(),

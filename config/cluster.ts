@@ -63,6 +63,14 @@ const pool = z
           .strictObject({
             name: machine.shape.name,
             address: address("Its address on the pool's network.", "192.168.150.20"),
+            generation: machine.shape.rootVolume.shape.generation
+              .unwrap()
+              .optional()
+              .meta({
+                description:
+                  "Its own, in place of rootVolume.generation: another number writes the disk of this node anew.",
+                examples: [1],
+              }),
           })
           .meta({ examples: [{ name: "worker-01", address: "192.168.150.20" }] }),
       )
@@ -174,6 +182,12 @@ export const cluster = z
       0,
       1_000_000,
       "Another number draws new tokens: servers take them first, then agents, one after the other.",
+      1,
+    ).default(0),
+    certificateGeneration: whole(
+      0,
+      1_000_000,
+      "Another number has the nodes make new certificates: servers, then agents, one after the other.",
       1,
     ).default(0),
     snapshots,

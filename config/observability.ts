@@ -39,7 +39,12 @@ export const observability = z
       "an ssh:// URI",
       "Or another host that SSH reaches by key, with its host key known.",
       "ssh://deploy@192.168.122.250",
-    ).optional(),
+    )
+      .refine(
+        (uri) => !uri.startsWith("ssh://") || URL.canParse(uri),
+        "a URI with a host, and a port of at most 65535 if any",
+      )
+      .optional(),
     path: text(
       /^(?!.*\/\.\.?(\/|$))(\/[A-Za-z0-9_.@+-]+){2,}$/,
       "an absolute path of two or more plain components, without . and ..",

@@ -116,6 +116,12 @@ const ssh = z
     authorizedKeys: publicKeys(
       "Public keys let in on every machine, beside the stack's own key pair.",
     ),
+    hostKeySeed: text(
+      /^[!-~]{32,256}$/,
+      "32 to 256 visible characters",
+      "Machines' host keys follow from it, so that they are the same after destroy and up; default: drawn by lot. A secret.",
+      "0b7c9a4f5d2e8163a9c07d1e4f6b2a58",
+    ).optional(),
   })
   .meta({ description: "How the machines are entered.", examples: [{ user: "deploy" }] });
 
@@ -127,7 +133,13 @@ const hypervisor = z
       "a libvirt URI of the qemu driver",
       "libvirt URI; default: $LIBVIRT_DEFAULT_URI, else qemu:///system.",
       "qemu+ssh://root@hv1.example.org/system",
-    ).optional(),
+    )
+      // The libvirt provider takes no user from ssh's configuration.
+      .regex(
+        /^(?!qemu\+ssh:\/\/[^@/?]*([/?]|$))/,
+        "a user before the host, such as qemu+ssh://root@hv1.example.org/system",
+      )
+      .optional(),
     volumeGroup: volumeGroup("The LVM volume group that holds the machines' volumes."),
     cache: z
       .strictObject({

@@ -34,10 +34,23 @@ export interface Handler {
     id: string,
     props: Properties,
   ) => Promise<{ id?: string; props?: Properties; inputs?: Properties }>;
-  /** Default: the new inputs become the outputs. */
+  /** Default: the new inputs become the outputs. May throw an `UnfinishedUpdate`. */
   update?: (id: string, olds: Properties, news: Properties) => Promise<{ outs: Properties }>;
   /** Default: there is nothing to remove. */
   delete?: (id: string, props: Properties) => Promise<void>;
+}
+
+/**
+ * An update that broke off when the thing had ceased to be what the state said. Pulumi keeps `outs` and the
+ * new inputs, and updates it in the next run whatever that one asks for, be it what there was before.
+ */
+export class UnfinishedUpdate extends Error {
+  readonly outs: Properties;
+
+  constructor(cause: Error, outs: Properties) {
+    super(cause.message, { cause });
+    this.outs = outs;
+  }
 }
 
 /** Stands in for a value that Pulumi does not know yet. */
@@ -70,6 +83,12 @@ export function checkArgs<Schema extends z.ZodObject>(
       reason: `${issue.path.length === 0 ? "the arguments" : issue.path.join(".")}: ${issue.message}`,
     }));
   return { failures };
+}
+
+/** The `check` of a handler that computes nothing: it holds the arguments against their schema. */
+export function checkBy(schema: z.ZodObject): Handler["check"] {
+  return (_olds, news) =>
+    Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
 }
 
 /** Whether two argument or state values are the same, whatever the order of their keys. */

@@ -1,5 +1,5 @@
 import * as fs from "node:fs";
-import type { Handler, Properties, StackConfig } from "./handler.ts";
+import { type Handler, type Properties, type StackConfig, UnfinishedUpdate } from "./handler.ts";
 import type { Method } from "./register.js";
 import type { HandlerName } from "./stub.ts";
 import { describeFailure } from "./telemetry/core/settings.ts";
@@ -9,6 +9,7 @@ import { count, flushTelemetry, inSpan } from "./telemetry/effects/telemetry.ts"
 /** Every handler, loaded when it is first needed. */
 const handlers: Record<HandlerName, () => Promise<Handler>> = {
   "compose-project": () => import("./compose-project/provider.ts"),
+  "domain-shutdown": () => import("./domain-shutdown/provider.ts"),
   "image-cache": () => import("./image-cache/provider.ts"),
   "image-volume": () => import("./image-volume/provider.ts"),
   "k3s-cluster": () => import("./k3s-cluster/provider.ts"),
@@ -64,7 +65,11 @@ async function traced(name: string, method: Method, work: () => unknown): Promis
   }
 }
 
-function call(handler: Handler, method: Exclude<Method, "configure">, args: unknown[]) {
+async function call(
+  handler: Handler,
+  method: Exclude<Method, "configure">,
+  args: unknown[],
+): Promise<unknown> {
   const id = args[0] as string;
   switch (method) {
     case "check":
@@ -76,10 +81,30 @@ function call(handler: Handler, method: Exclude<Method, "configure">, args: unkn
     case "read":
       return handler.read?.(id, strip(args[1])) ?? { id, props: strip(args[1]) };
     case "update":
-      return handler.update?.(id, strip(args[1]), strip(args[2])) ?? { outs: strip(args[2]) };
+      try {
+        return (
+          (await handler.update?.(id, strip(args[1]), strip(args[2]))) ?? {
+            outs: strip(args[2]),
+          }
+        );
+      } catch (error) {
+        throw error instanceof UnfinishedUpdate ? unfinished(error, id, args[2]) : error;
+      }
     case "delete":
       return handler.delete?.(id, strip(args[1]));
   }
+}
+
+/** The cause, with what Pulumi's host looks for in an error to keep a state in spite of it. */
+function unfinished(
+  { cause, outs, message }: UnfinishedUpdate,
+  id: string,
+  news: unknown,
+): unknown {
+  const { __provider } = news as Properties;
+  return Object.assign(cause as Error, {
+    ...{ id, properties: { ...outs, __provider }, reasons: [message] },
+  });
 }
 
 function strip(properties: unknown): Properties {

@@ -4,6 +4,7 @@ import type { Method } from "./register.js";
 /** The handler modules: `providers/<name>/provider.ts` for each. */
 export type HandlerName =
   | "compose-project"
+  | "domain-shutdown"
   | "image-cache"
   | "image-volume"
   | "k3s-cluster"

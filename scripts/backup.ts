@@ -1,3 +1,4 @@
+import * as os from "node:os";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { GroundworkError } from "../providers/errors.ts";
 import type { Retention } from "../providers/volume-backup/core/retention-plan.ts";
@@ -10,6 +11,7 @@ import {
 import { describeBackups, describePruned, describeRestore } from "./lib/backup-report.ts";
 import {
   isTime,
+  planEnvironment,
   renderCron,
   renderUnits,
   type Schedule,
@@ -130,6 +132,7 @@ async function remove(options: Options, image = ""): Promise<void> {
 }
 
 async function schedule(options: Options, name = ""): Promise<void> {
+  const environment = planEnvironment({ ...process.env, HOME: os.homedir() });
   const context = await readContext(options.stack);
   const { machine } = requireMachine(machinesOf(context), name);
   const { format = "systemd", keepCount, keepDays } = options;
@@ -144,9 +147,7 @@ async function schedule(options: Options, name = ""): Promise<void> {
           : 'Write five fields of crontab(5), such as "0 3 * * *".',
     });
   const wanted: Schedule = {
-    ...{ stack: context.stack, machine, checkout: context.checkout, at },
-    searchPath:
-      process.env["PATH"] ?? "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    ...{ stack: context.stack, machine, checkout: context.checkout, at, environment },
     options: [
       ...(keepCount === undefined ? [] : ["--keep-count", String(keepCount)]),
       ...(keepDays === undefined ? [] : ["--keep-days", String(keepDays)]),

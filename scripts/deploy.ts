@@ -9,7 +9,7 @@ import { deploy, desiredFiles, examine } from "../providers/compose-project/effe
 import { GroundworkError } from "../providers/errors.ts";
 import { quote } from "../providers/host/core/script.ts";
 import { type Host, openHost } from "../providers/host/effects/host.ts";
-import { runCommand } from "./lib/cli.ts";
+import { renderExamples, runCommand } from "./lib/cli.ts";
 import { parseHostSettings, planHostUri, planSettings } from "./lib/deploy-plan.ts";
 import { checkout } from "./lib/environment.ts";
 import { requestUntil } from "./lib/smoke.ts";
@@ -78,6 +78,12 @@ function omit(record: Record<string, string>, names: readonly string[]): Record<
 const say = (line: string): boolean => process.stdout.write(`${line}\n`);
 
 async function run(options: Options): Promise<void> {
+  if (options.json === true && options.plan !== true)
+    throw new GroundworkError({
+      code: "bad-option",
+      message: "--json is for --plan only.",
+      next: "Leave it out; the exit code tells how a deployment or a smoke test went.",
+    });
   if (options.smoke === true) {
     const { hostname } = new URL(planHostUri(options.host, {}));
     const urls = options.url.length > 0 ? options.url : [`http://${hostname}/`];
@@ -85,9 +91,9 @@ async function run(options: Options): Promise<void> {
     return;
   }
   const uri = planHostUri(options.host, {
-    ...(options.key !== undefined && { key: path.resolve(options.key) }),
-    ...(options.knownHosts !== undefined && { knownHosts: path.resolve(options.knownHosts) }),
-    ...(options.sshConfig !== undefined && { config: path.resolve(options.sshConfig) }),
+    ...(options.key !== undefined && { key: options.key }),
+    ...(options.knownHosts !== undefined && { knownHosts: options.knownHosts }),
+    ...(options.sshConfig !== undefined && { config: options.sshConfig }),
   });
   const host = openHost(uri);
   const args = await readArguments(options, host);
@@ -102,6 +108,8 @@ async function run(options: Options): Promise<void> {
   say(`${args.project} runs at ${args.path} on ${host.name}.`);
 }
 
+/** A path as the user means it, who is elsewhere than this process. */
+const fromCaller = (file: string): string => path.resolve(process.env["INIT_CWD"] ?? "", file);
 const collect = (value: string, before: string[]): string[] => [...before, value];
 
 /** What Jenkinsfile and the GitHub workflow call. */
@@ -111,11 +119,20 @@ export function createDeployCommand(): Command {
       "Brings the Compose project to a host over SSH: sync, compose up, health, smoke test; a project that fails gives way to the one before.",
     )
     .option("--host <[user@]host[:port]>", "where to", "deploy@192.168.122.250")
-    .option("--key <file>", "the private key; default: what ssh uses by itself")
-    .option("--known-hosts <file>", "the host keys to trust; default: those of the user")
-    .option("--ssh-config <file>", "a file for `ssh -F`")
+    .option("--key <file>", "the private key; default: what ssh uses by itself", fromCaller)
+    .option(
+      "--known-hosts <file>",
+      "the host keys to trust; default: those of the user",
+      fromCaller,
+    )
+    .option("--ssh-config <file>", "a file for `ssh -F`", fromCaller)
     .option("--path <path>", "the project's path there", "/home/deploy/lab/app")
-    .option("--folder <folder>", "the project here", path.join(checkout, "stacks/observability"))
+    .option(
+      "--folder <folder>",
+      "the project here",
+      fromCaller,
+      path.join(checkout, "stacks/observability"),
+    )
     .option("--stack <name>", "the Pulumi stack that the project belongs to", "observability")
     .option("--project <name>", "Compose's name of the project, at a first deployment", "lab")
     .option("--compose-file <file>", "in Compose's order; default: as on the host", collect, [])
@@ -131,7 +148,15 @@ export function createDeployCommand(): Command {
     .option("--plan", "only tell what would be done; refuses a wrong configuration")
     .option("--smoke", "only ask the URLs, from here, until they answer well")
     .option("--url <url>", "for --smoke; default: the frontend", collect, [])
-    .option("--json", "the plan as JSON")
+    .option("--json", "the plan as JSON; only with --plan")
+    .addHelpText(
+      "after",
+      renderExamples([
+        "scripts/deploy --host deploy@192.168.122.250 --key ~/.ssh/deploy --plan --json",
+        "scripts/deploy --host deploy@192.168.122.250 --key ~/.ssh/deploy",
+        "scripts/deploy --smoke --url http://192.168.122.250:8080/",
+      ]),
+    )
     .action(run);
 }
 

@@ -4,7 +4,7 @@ import { ensureEmbedded, stopEmbedded } from "../embedded/index.ts";
 import { GroundworkError } from "../providers/errors.ts";
 import { removeSshFiles } from "../providers/machine-ready/effects/ssh-files.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
-import { type Context, readConfig, readContext, refreshContext } from "./lib/context.ts";
+import { type Context, mayUseEmbedded, readContext, refreshContext } from "./lib/context.ts";
 import { type DownPlan, planDown } from "./lib/down-plan.ts";
 import { embeddedOptions, readEmbeddedState } from "./lib/embedded.ts";
 import { lineSplitter } from "./lib/phases.ts";
@@ -23,9 +23,7 @@ async function readPlan(
   stacks: readonly string[],
   others: readonly string[],
 ): Promise<DownPlan> {
-  const sharing = await Promise.all(
-    others.map(async (stack) => (await readConfig(stack)).embedded !== undefined),
-  );
+  const sharing = await Promise.all(others.map(mayUseEmbedded));
   const { facts, answers } = await readEmbeddedState(embeddedOptions(context));
   return planDown({
     config: context.config,

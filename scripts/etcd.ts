@@ -7,7 +7,7 @@ import {
   saveSnapshot,
 } from "../providers/k3s-cluster/effects/restore.ts";
 import { type CommonOptions, createCommand, progressFor, runCommand } from "./lib/cli.ts";
-import { chooseCluster, type ClusterAccess, openCluster } from "./lib/clusters.ts";
+import { answeringFirst, chooseCluster, type ClusterAccess, openCluster } from "./lib/clusters.ts";
 import { confirm } from "./lib/confirm.ts";
 import { readContext } from "./lib/context.ts";
 import { buildRows, chooseRow, describeRows, type SnapshotRow } from "./lib/etcd-report.ts";
@@ -63,7 +63,7 @@ async function list(options: Options): Promise<void> {
 
 async function save(options: Options, name = "on-demand"): Promise<void> {
   const access = await openAccess(options);
-  const [server] = access.servers;
+  const [server] = await answeringFirst(access.servers);
   if (server === undefined) throw new Error("a cluster has a server");
   const { phase, report } = progressFor(options);
   await phase(`Saving etcd of ${access.cluster}`, () => saveSnapshot(server, name));
@@ -137,7 +137,9 @@ program
   .action(run(list));
 program
   .command("save")
-  .description("Takes one, on the first server, and into the object store where one is configured.")
+  .description(
+    "Takes one, on a server whose API answers, and into the object store where one is configured.",
+  )
   .argument("[name]", "begins its name; default: on-demand")
   .action(run(save));
 program

@@ -11,7 +11,7 @@ import { renderKubeconfig } from "../providers/k3s-cluster/core/kubeconfig.ts";
 import { grantAccess, revokeAccess } from "../providers/k3s-cluster/effects/access.ts";
 import { readKubeconfig } from "../providers/k3s-cluster/effects/api.ts";
 import { planRoute } from "../providers/machine-ready/core/ssh-config.ts";
-import { chooseCluster, openCluster } from "./lib/clusters.ts";
+import { answeringFirst, chooseCluster, openCluster } from "./lib/clusters.ts";
 import { type CommonOptions, createCommand, runCommand } from "./lib/cli.ts";
 import { type Context, readContext } from "./lib/context.ts";
 import {
@@ -26,6 +26,7 @@ import {
   mergeKubeconfig,
   parseClusterKubeconfig,
   removeFromKubeconfig,
+  renderExport,
   withServer,
   withToken,
 } from "./lib/kubeconfig-plan.ts";
@@ -57,7 +58,7 @@ async function readCurrent(
 ): Promise<Current> {
   const { servers, configFile, apiHost, kubeconfig: stored } = await openCluster(context, cluster);
   let failure = "";
-  for (const { name, guest, hypervisorUri } of servers)
+  for (const { name, guest, hypervisorUri } of await answeringFirst(servers))
     try {
       const text = await readKubeconfig(guest);
       return {
@@ -165,7 +166,7 @@ async function kubeconfig(options: Options): Promise<void> {
     ...(expires !== undefined && { expires }),
     ...(options.merge !== false && { merged }),
   };
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `export KUBECONFIG=${own}\n`);
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : `${renderExport(own)}\n`);
 }
 
 function namespaceName(text: string): string {

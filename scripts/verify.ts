@@ -7,6 +7,7 @@ import {
   type Check,
   judge,
   parseGuestProbe,
+  planWanted,
   renderGuestProbe,
   type Sighting,
 } from "./lib/verify-plan.ts";
@@ -14,7 +15,7 @@ import { runVirsh } from "./lib/virsh.ts";
 
 interface Options extends CommonOptions {
   machine?: string;
-  freeGb: number;
+  freeGb?: number;
 }
 
 /** What is to be verified: a machine of the stack, or the host that its lab names instead. */
@@ -97,10 +98,13 @@ async function verify(options: Options): Promise<void> {
   const { observability } = context.config;
   const hasLab =
     observability !== undefined && (observability.machine === target.name || !target.isMachine);
+  const isolated =
+    target.isMachine &&
+    target.hypervisorUri === undefined &&
+    context.environment["GROUNDWORK_NETWORK_NAMESPACE"] !== undefined;
   const checks = judge(await look(context, target), {
-    docker: hasLab,
-    pulls: !hasLab || observability.images === "pull",
-    minimumFreeBytes: options.freeGb * 1e9,
+    ...planWanted(hasLab ? observability.images : undefined, isolated),
+    minimumFreeBytes: options.freeGb === undefined ? undefined : options.freeGb * 1e9,
   });
   const ok = checks.every(({ status }) => status !== "failed");
   if (options.json)
@@ -124,6 +128,10 @@ await runCommand(
       "--machine <name>",
       "the machine; default: the one of the observability lab, else the first",
     )
-    .option("--free-gb <number>", "how much disk must be free, in GB", gigabytes, 10)
+    .option(
+      "--free-gb <number>",
+      "how much disk must be free, in GB; default: 10 where the observability lab runs, else 0.5",
+      gigabytes,
+    )
     .action(verify),
 );

@@ -1,4 +1,5 @@
-import { escapeTemplate, escapeXml, metadataNamespace, renderStylesheet } from "./xslt.ts";
+import { escapeXml } from "../../providers/host/core/xml.ts";
+import { escapeTemplate, metadataNamespace, renderStylesheet } from "./xslt.ts";
 
 /** What the libvirt provider has no argument for. */
 export interface DomainSettings {

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { GroundworkError } from "../../providers/errors.ts";
 import { deriveUuid } from "./addresses.ts";
 import type { DomainSettings } from "./domain-xslt.ts";
@@ -103,4 +104,9 @@ export function planDomain(wish: DomainWish, offer: HostOffer): DomainPlan {
       volumes: wish.volumes,
     },
   };
+}
+
+/** Another text for every other domain, whatever its settings are. */
+export function digestDomain(settings: unknown): string {
+  return createHash("sha256").update(JSON.stringify(settings)).digest("hex");
 }

@@ -1,15 +1,7 @@
+import { escapeXml } from "../../providers/host/core/xml.ts";
+
 /** The namespace of what we write into the `<metadata>` of domains and networks. */
 export const metadataNamespace = "urn:groundwork";
-
-/** Makes a text safe inside an XML element or attribute of a stylesheet. */
-export function escapeXml(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&apos;");
-}
 
 /** As escapeXml, for an attribute of an element that the stylesheet writes: braces are XPath there. */
 export function escapeTemplate(text: string): string {

@@ -40,6 +40,8 @@ export class HostFacts extends pulumi.dynamic.Resource {
   declare readonly memoryMiB: pulumi.Output<number>;
   /** The memory that was free when the host was first looked at, before our machines ran. */
   declare readonly memoryAvailableMiB: pulumi.Output<number>;
+  /** Not known in a preview while nobody answers there, though the facts may be. */
+  declare readonly reachable: pulumi.Output<true>;
 
   constructor(name: string, args: HostFactsArgs, opts?: pulumi.CustomResourceOptions) {
     super(
@@ -59,6 +61,7 @@ export class HostFacts extends pulumi.dynamic.Resource {
         cpus: undefined,
         memoryMiB: undefined,
         memoryAvailableMiB: undefined,
+        reachable: undefined,
       },
       opts,
       "groundwork",

@@ -1,8 +1,9 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
 import { GroundworkError } from "../errors.ts";
-import { checkArgs, type CheckResult, type Properties, sameValue } from "../handler.ts";
-import type { HostConnection } from "../host/core/connection.ts";
+import { checkBy, isUnknown, type Properties, sameValue } from "../handler.ts";
+import { hostOf } from "../host/core/connection.ts";
+import { uriOnHost } from "../host/core/uri-on-host.ts";
 import { type Host, openHost } from "../host/effects/host.ts";
 import { type Folder, foreign, renderEnsure, renderProbe, renderRemove } from "./core/scripts.ts";
 
@@ -16,11 +17,10 @@ const schema = z.strictObject({
     ),
   subfolders: z.array(z.string().regex(/^[a-z]+$/, "must be one lower-case word")),
   owner: z.string().regex(/^[A-Za-z0-9_.-]+\/[A-Za-z0-9_.-]+$/, "must be <project>/<stack>"),
+  hypervisor: z.string().min(1).optional(),
 });
 
-export function check(_olds: Properties, news: Properties): Promise<CheckResult> {
-  return Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
-}
+export const check = checkBy(schema);
 
 export function diff(
   _id: string,
@@ -28,19 +28,31 @@ export function diff(
   news: Properties,
 ): Promise<pulumi.dynamic.DiffResult> {
   const changed = Object.keys(schema.shape).filter((key) => !sameValue(olds[key], news[key]));
+  const replaces = changed.filter((key) =>
+    key === "hypervisorUri"
+      ? namesAnotherHost(olds[key], news[key])
+      : !["subfolders", "hypervisor"].includes(key),
+  );
   return Promise.resolve({
     changes: changed.length > 0,
-    replaces: changed.filter((key) => key !== "subfolders"),
-    deleteBeforeReplace: true,
+    replaces,
+    // A folder elsewhere on the host goes last: the domains that use it have moved by then.
+    deleteBeforeReplace: !replaces.includes("path"),
   });
+}
+
+function namesAnotherHost(old: unknown, now: unknown): boolean {
+  return !isUnknown(now) && hostOf(String(old)) !== hostOf(String(now));
 }
 
 async function run(host: Host, folder: Folder, script: string, purpose: string): Promise<void> {
   const output = await host.run(script, { purpose });
   if (output.trim() !== foreign) return;
+  const { owner, hypervisor } = folder;
+  const whose = hypervisor === undefined ? owner : `hypervisor "${hypervisor}" of ${owner}`;
   throw new GroundworkError({
     code: "folder-not-ours",
-    message: `Cannot ${purpose} on ${host.name}: it is in use and does not belong to ${folder.owner}.`,
+    message: `Cannot ${purpose} on ${host.name}: it is in use and does not belong to ${whose}.`,
     next: "Set `pool: { path }` of the hypervisor to another folder, or empty this one if nothing needs it.",
   });
 }
@@ -73,14 +85,6 @@ export async function read(
   const host = openHost(args.hypervisorUri);
   const state = await host.run(renderProbe(args), { purpose: `look at the folder ${args.path}` });
   return state.trim() === "present" ? { id, props, inputs: props } : {};
-}
-
-/** The URI by which the host itself reaches its libvirt. */
-function uriOnHost(connection: HostConnection): string {
-  if (connection.kind === "local") return connection.uri;
-  const { pathname, searchParams } = new URL(connection.uri);
-  const socket = searchParams.get("socket");
-  return socket === null ? `qemu://${pathname}` : `qemu+unix://${pathname}?socket=${socket}`;
 }
 
 export async function remove(_id: string, props: Properties): Promise<void> {

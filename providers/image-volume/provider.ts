@@ -1,7 +1,7 @@
 import { say } from "../telemetry/effects/log.ts";
 import type * as pulumi from "@pulumi/pulumi";
 import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
-import { parseLibvirtUri } from "../host/core/connection.ts";
+import { hostOf, parseLibvirtUri } from "../host/core/connection.ts";
 import { answers } from "../host/effects/host.ts";
 import { devicePath } from "../volume-group/core/commands.ts";
 import { argumentsSchema, type ImageVolumeArguments } from "./core/arguments.ts";
@@ -29,7 +29,10 @@ import {
   removeVolume,
 } from "./effects/volumes.ts";
 
-/** Validates, and computes `plan` and `devicePath`, so that preview shows them. */
+/**
+ * Validates, and computes `plan` and `devicePath`, so that preview shows them; `digest` as well, on
+ * which domains hang.
+ */
 export async function check(olds: Properties, news: Properties): Promise<CheckResult> {
   const { args, failures } = checkArgs(argumentsSchema, news);
   if (args === undefined) {
@@ -49,7 +52,8 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     const plan = buildSummary(planned, desired, observed, provenanceOf(args.image, known));
     sayLostEntry(args, olds["plan"], plan);
     const content = plannedContentId(planned, observed);
-    return { inputs: { ...inputs, plan, ...(content && { contentId: content }) }, failures };
+    const computed = { plan, ...digestOf({ plan }), ...(content && { contentId: content }) };
+    return { inputs: { ...inputs, ...computed }, failures };
   } catch (error) {
     if (!(await isUnreachable(error, args.hypervisorUri))) throw error;
     const reason = error instanceof Error ? error.message : String(error);
@@ -59,7 +63,7 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
       ...(args.image?.sha256 !== undefined && { digest: args.image.sha256 }),
       ...provenanceOf(args.image),
     };
-    return { inputs: { ...inputs, plan }, failures };
+    return { inputs: { ...inputs, plan, ...digestOf({ plan }) }, failures };
   }
 }
 
@@ -84,7 +88,7 @@ export function diff(
   const known = Object.fromEntries(
     Object.entries(news).map(([key, value]) => [key, isUnknown(value) ? olds[key] : value]),
   );
-  const { replaces, updates } = diffVolume(olds, known, hostKey, sameValue);
+  const { replaces, updates } = diffVolume(olds, known, hostOf, sameValue);
   return Promise.resolve({
     changes: replaces.length + updates.length > 0 || isUnknown(news),
     replaces,
@@ -93,12 +97,6 @@ export function diff(
       ["hypervisorUri", "provisioning", "thinPool"].includes(key),
     ),
   });
-}
-
-function hostKey(uri: string): string {
-  const connection = parseLibvirtUri(uri);
-  if (connection.kind === "local") return "local";
-  return `${connection.hostname}:${String(connection.port ?? 22)}`;
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
@@ -141,19 +139,19 @@ export async function read(
   const asRounded = Math.ceil(desired.sizeBytes / extentBytes) * extentBytes === sizeBytes;
   const plan = buildSettledSummary(desired, observed, plannedProvenance(args, props["plan"]));
   sayLostEntry(args, props["plan"], plan);
+  const { state, owner, digest: seen } = marks;
   const inputs = {
     ...args,
     devicePath: devicePath(volumeGroup, volumeName),
     plan,
+    ...(state !== undefined && seen !== undefined && { digest: seen }),
     ...(content !== undefined && { contentId: content }),
-    ...(marks.state !== undefined &&
+    ...(state !== undefined &&
       (marks.generation ?? 0) !== (args.generation ?? 0) && { generation: marks.generation ?? 0 }),
     sizeGiB: asRounded ? args.sizeGiB : sizeBytes / 2 ** 30,
   };
-  const { state, owner, digest: seen } = marks;
   const drift = {
     ...provisioningOf(found.volume),
-    ...(state !== undefined && seen !== undefined && { digest: seen }),
     ...(owner !== args.owner && { foreignOwner: owner ?? "nobody" }),
   };
   const { lastPopulate } = props;

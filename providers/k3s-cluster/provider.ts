@@ -1,12 +1,24 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { GroundworkError } from "../errors.ts";
-import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
+import {
+  checkArgs,
+  type CheckResult,
+  isUnknown,
+  type Properties,
+  sameValue,
+  UnfinishedUpdate,
+} from "../handler.ts";
 import { say } from "../telemetry/effects/log.ts";
-import { type ClusterArguments, clusterSchema, wishSchema } from "./core/arguments.ts";
+import {
+  type ClusterArguments,
+  clusterSchema,
+  type ClusterWish,
+  wishSchema,
+} from "./core/arguments.ts";
 import { changedArguments } from "./core/diff.ts";
 import { renderKubeconfig } from "./core/kubeconfig.ts";
 import type { ObservedNode } from "./core/observed.ts";
-import { type ObservedCluster, planCluster, refuseDatastore, renderStep } from "./core/plan.ts";
+import { type ObservedCluster, refuseDatastore, renderPlan } from "./core/plan.ts";
 import { observeCluster, readCurrentKubeconfig } from "./effects/observe.ts";
 import { ensureCluster } from "./effects/rollout.ts";
 
@@ -24,12 +36,13 @@ export async function check(olds: Properties, news: Properties): Promise<CheckRe
     ? {
         ...{ kind: "exists", ...(await observe(before.data)), datastore: before.data.datastore },
         staleTokens: stale(before.data, news),
+        staleCertificates: staleCertificates(before.data, wish.data),
       }
     : { kind: "none" };
   const reason = before.success ? refuseDatastore(before.data, wish.data) : undefined;
   if (reason !== undefined) failures.push({ property: "", reason });
   const ours = before.success ? before.data.nodes.map(({ name }) => name) : [];
-  const plan = planCluster(wish.data, observed, ours).map(renderStep);
+  const plan = renderPlan(wish.data, observed, ours);
   return { inputs: { ...inputs, plan }, failures };
 }
 
@@ -40,6 +53,11 @@ function stale(before: ClusterArguments, news: Properties): string[] {
     agent: !sameValue(before.agentToken, news["agentToken"]),
   };
   return before.nodes.filter(({ role }) => changed[role]).map(({ name }) => name);
+}
+
+function staleCertificates(before: ClusterArguments, wish: ClusterWish): string[] {
+  const same = (before.certificateGeneration ?? 0) === (wish.certificateGeneration ?? 0);
+  return same ? [] : before.nodes.map(({ name }) => name);
 }
 
 async function observe(before: ClusterArguments): Promise<{ nodes: readonly ObservedNode[] }> {
@@ -79,9 +97,27 @@ export async function update(
   olds: Properties,
   news: Properties,
 ): Promise<{ outs: Properties }> {
-  const before = clusterSchema.shape.nodes.safeParse(olds["nodes"]);
-  const ours = before.success ? before.data.map(({ name }) => name) : [];
-  return { outs: await ensure(argumentsOf(news), { wasFounded: true, ours }) };
+  const parsed = clusterSchema.shape.nodes.safeParse(olds["nodes"]);
+  const before = parsed.success ? parsed.data : [];
+  const args = argumentsOf(news);
+  try {
+    return {
+      outs: await ensure(args, { wasFounded: true, ours: before.map(({ name }) => name) }),
+    };
+  } catch (error) {
+    // Some nodes may have what they shall have by now; those that go are still known.
+    const gone = before.filter(({ name }) => args.nodes.every((node) => node.name !== name));
+    const { kubeconfig, members, timings } = olds;
+    const outs = {
+      ...args,
+      nodes: [...args.nodes, ...gone],
+      plan: [],
+      kubeconfig,
+      members,
+      timings,
+    };
+    throw error instanceof Error ? new UnfinishedUpdate(error, outs) : error;
+  }
 }
 
 /** Certificates are renewed by k3s, and with them the kubeconfig. */

@@ -37,6 +37,8 @@ export interface K3sRolloutArgs {
   token: pulumi.Input<string>;
   /** With which agents join. A secret. */
   agentToken: pulumi.Input<string>;
+  /** Another number has every node make its certificates anew, one after the other. Default: 0. */
+  certificateGeneration?: number;
   /** How many agents may be away at once. */
   maxUnavailable: number;
   /** How long pods may take to leave a node, in seconds. */

@@ -1,6 +1,6 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { GroundworkError } from "../errors.ts";
-import { checkArgs, type CheckResult, isUnknown, type Properties, sameValue } from "../handler.ts";
+import { checkArgs, type CheckResult, type Properties, sameValue } from "../handler.ts";
 import { readDigest } from "../image-volume/effects/digests.ts";
 import { say } from "../telemetry/effects/log.ts";
 import { turnSchema } from "./core/arguments.ts";
@@ -38,7 +38,7 @@ export function diff(
 ): Promise<pulumi.dynamic.DiffResult> {
   const keys = Object.keys(turnSchema.shape).filter((key) => !byTheWay.includes(key));
   return Promise.resolve({
-    changes: keys.some((key) => isUnknown(news[key]) || !sameValue(olds[key], news[key])),
+    changes: keys.some((key) => !sameValue(olds[key], news[key])),
     replaces: [],
   });
 }

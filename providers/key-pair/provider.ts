@@ -1,16 +1,18 @@
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { checkArgs, type CheckResult, type Properties } from "../handler.ts";
+import { checkBy, type Properties } from "../handler.ts";
+import { deriveKeyPair } from "./core/derive.ts";
 import { runKeygen, runRecomment } from "./effects/ssh-keygen.ts";
 
 const schema = z.strictObject({
   // A line end would split the public key file.
   comment: z.string().regex(/^[^\x00-\x1f\x7f]*$/, "must be one line of printable characters"),
+  /** Only when it is made: a key that there is stays, whatever becomes of these. */
+  seed: z.string().min(32, "must have 32 characters or more").optional(),
+  purpose: z.string().optional(),
 });
 
-export function check(_olds: Properties, news: Properties): Promise<CheckResult> {
-  return Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
-}
+export const check = checkBy(schema);
 
 /** A new comment is written into the same key: nothing ever replaces a key by itself. */
 export function diff(
@@ -22,9 +24,11 @@ export function diff(
 }
 
 export async function create(inputs: Properties): Promise<{ id: string; outs: Properties }> {
-  const { comment } = schema.parse(inputs);
-  const keys = await runKeygen(comment);
-  return { id: keys.publicKey.split(" ")[1] ?? keys.publicKey, outs: { comment, ...keys } };
+  const args = schema.parse(inputs);
+  const { comment, seed, purpose = "" } = args;
+  const keys =
+    seed === undefined ? await runKeygen(comment) : deriveKeyPair(seed, purpose, comment);
+  return { id: keys.publicKey.split(" ")[1] ?? keys.publicKey, outs: { ...args, ...keys } };
 }
 
 export async function update(
@@ -32,7 +36,7 @@ export async function update(
   olds: Properties,
   news: Properties,
 ): Promise<{ outs: Properties }> {
-  const { comment } = schema.parse(news);
+  const args = schema.parse(news);
   const { privateKey } = z.looseObject({ privateKey: z.string() }).parse(olds);
-  return { outs: { comment, ...(await runRecomment(privateKey, comment)) } };
+  return { outs: { ...args, ...(await runRecomment(privateKey, args.comment)) } };
 }

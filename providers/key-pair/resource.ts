@@ -4,10 +4,17 @@ import { handlerStub } from "../stub.ts";
 export interface KeyPairArgs {
   /** The comment at the end of the public key, one line. Changing it keeps the key. */
   comment: pulumi.Input<string>;
+  /**
+   * A secret of 32 characters or more, from which the key follows, with `purpose`, when it is made: so it is
+   * the same again after a destroy. Default: drawn by lot. A change keeps the key.
+   */
+  seed?: pulumi.Input<string>;
+  /** What the key is for: another one follows for each from the same seed. */
+  purpose?: string;
 }
 
 /**
- * An ed25519 key pair made by ssh-keygen on the machine that runs Pulumi, kept in the state.
+ * An ed25519 key pair made on the machine that runs Pulumi, kept in the state.
  *
  * The same key stays for the life of the resource; to change it, replace the resource
  * (`pulumi up --replace URN`).
@@ -23,8 +30,12 @@ export class KeyPair extends pulumi.dynamic.Resource {
     super(
       handlerStub("key-pair"),
       name,
-      { ...args, publicKey: undefined, privateKey: undefined },
-      pulumi.mergeOptions(opts, { additionalSecretOutputs: ["privateKey"] }),
+      {
+        ...args,
+        ...(args.seed !== undefined && { seed: pulumi.secret(args.seed) }),
+        ...{ publicKey: undefined, privateKey: undefined },
+      },
+      pulumi.mergeOptions(opts, { additionalSecretOutputs: ["privateKey", "seed"] }),
       "groundwork",
       "KeyPair",
     );

@@ -6,6 +6,8 @@ export interface MachineReadyArgs {
   machine: pulumi.Input<string>;
   /** libvirt's URI of its hypervisor, which decides the route to it. */
   hypervisorUri: pulumi.Input<string>;
+  /** UUID of its domain, in lower case. */
+  uuid: pulumi.Input<string>;
   /** The address at which SSH is expected. */
   address: pulumi.Input<string>;
   /** The user to log in as. */
@@ -24,7 +26,8 @@ export interface MachineReadyArgs {
 
 /**
  * Is there once the machine answers over SSH with its pinned host key and cloud-init is done; a
- * machine that does not get there fails with the end of its serial log.
+ * machine that does not get there fails with the end of its serial log. One that is off is started,
+ * which preview shows as an update with `start: true`.
  *
  * Also keeps `<home>/ssh/<stack>/config`, so that `ssh -F <that file> <machine>` works from the
  * machine that runs Pulumi.

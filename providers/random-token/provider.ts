@@ -1,16 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type * as pulumi from "@pulumi/pulumi";
 import { z } from "zod";
-import { checkArgs, type CheckResult, type Properties } from "../handler.ts";
+import { checkBy, type Properties } from "../handler.ts";
 
 const schema = z.strictObject({
   purpose: z.string().min(1),
   generation: z.number().int().nonnegative(),
 });
 
-export function check(_olds: Properties, news: Properties): Promise<CheckResult> {
-  return Promise.resolve({ inputs: news, failures: checkArgs(schema, news).failures });
-}
+export const check = checkBy(schema);
 
 /** Nothing but another generation ever draws another token. */
 export function diff(

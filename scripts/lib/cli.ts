@@ -23,7 +23,12 @@ export function createCommand(
       process.env["STACK"] ?? "local",
     )
     .option("--json", "print the result as JSON; progress goes to standard error", false)
-    .addHelpText("after", `\nExamples:\n${examples.map((line) => `  ${line}\n`).join("")}`);
+    .addHelpText("after", renderExamples(examples));
+}
+
+/** What stands below the options of a command's help. */
+export function renderExamples(examples: readonly string[]): string {
+  return `\nExamples:\n${examples.map((line) => `  ${line}\n`).join("")}`;
 }
 
 /** Progress on standard error where standard output is for a program to read. */

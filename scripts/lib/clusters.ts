@@ -1,6 +1,7 @@
 import { type ClusterConfig, planClusterNodes } from "../../config.ts";
 import { GroundworkError } from "../../providers/errors.ts";
 import { type Guest, openGuest } from "../../providers/host/effects/host.ts";
+import { readApi } from "../../providers/k3s-cluster/effects/api.ts";
 import { ensureSshFiles } from "../../providers/machine-ready/effects/ssh-files.ts";
 import type { Context } from "./context.ts";
 import { parseOutputs } from "./outputs.ts";
@@ -18,7 +19,10 @@ export function chooseCluster(
   throw new GroundworkError({
     code: "unknown-cluster",
     message: `Stack ${stack} has ${names.length === 0 ? "no cluster" : `the clusters ${names.join(", ")}`}${name === undefined ? "" : `, and no "${name}"`}.`,
-    next: `Name one of them: make ${program} ARGS=--cluster=name.`,
+    next:
+      names.length === 0
+        ? "Describe one in groundwork:clusters of the stack file, or select another stack by STACK=name."
+        : `Name one of them by --cluster=name in ARGS of \`make ${program}\`.`,
   });
 }
 
@@ -58,4 +62,14 @@ export async function openCluster(
     return [{ name, address, hypervisorUri, guest: openGuest({ name, ...files }) }];
   });
   return { ...files, kubeconfig, apiHost: new URL(url).hostname, servers };
+}
+
+/** Servers in their order, but first the first of them whose API answers, where one does. */
+export async function answeringFirst<Server extends { guest: Guest }>(
+  servers: readonly Server[],
+): Promise<readonly Server[]> {
+  for (const server of servers)
+    if ((await readApi(server.guest, 30)).kind === "answers")
+      return [server, ...servers.filter((each) => each !== server)];
+  return servers;
 }

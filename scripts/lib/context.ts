@@ -73,6 +73,16 @@ export async function readConfig(stack: string): Promise<Config> {
   return parseConfig(parseStackFile(await readStackFile(file, stack), file));
 }
 
+/** Whether a stack uses the embedded parts; nothing tells that one whose file is gone does not. */
+export async function mayUseEmbedded(stack: string): Promise<boolean> {
+  try {
+    return (await readConfig(stack)).embedded !== undefined;
+  } catch (error) {
+    if (error instanceof GroundworkError && error.code === "unknown-stack") return true;
+    throw error;
+  }
+}
+
 /**
  * Reads the configuration of a stack, and takes over its environment.
  *

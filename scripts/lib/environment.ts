@@ -40,6 +40,7 @@ export async function loadEnvironment(stack: string): Promise<Environment> {
     });
   const environment = parseEnvironment(result.stdout);
   Object.assign(process.env, environment);
+  delete process.env["PULUMI_CONFIG_PASSPHRASE"]; // which scripts/env unsets
   return environment;
 }
 

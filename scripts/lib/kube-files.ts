@@ -1,4 +1,5 @@
 import { execa } from "execa";
+import { once } from "node:events";
 import * as fs from "node:fs/promises";
 import * as net from "node:net";
 import * as os from "node:os";
@@ -53,26 +54,39 @@ export interface TunnelOptions {
 const control = ({ folder, cluster }: Pick<TunnelOptions, "folder" | "cluster">): string =>
   controlPathFor(`tunnel ${path.join(folder, cluster)}`);
 
-async function freePort(): Promise<number> {
-  const server = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => server.once("listening", resolve));
+/** A free port of 127.0.0.1: this one where it is. */
+async function freePort(wanted: number): Promise<number> {
+  const server = net.createServer().listen(wanted, "127.0.0.1");
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    if (wanted === 0) throw error;
+    return freePort(0);
+  }
   const { port } = server.address() as net.AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   return port;
 }
 
+/** The port of a tunnel, also of one that has ended, and the server that it leads to. */
+async function readTunnel(file: string): Promise<{ port: number; server: string }> {
+  const [, port = "0", server = ""] = /^(\d{1,5}) (\S+)\n$/.exec(await readText(file)) ?? [];
+  return { port: Number(port), server };
+}
+
 /**
- * Makes sure that the tunnel is there; one that still works is kept.
+ * Makes sure that the tunnel is there; one that still works is kept. Another one takes its port, which is
+ * in kubeconfigs, where nobody else has it by now.
  *
  * @returns the port on 127.0.0.1.
  * @throws GroundworkError `tunnel-failed`
  */
 export async function ensureTunnel(options: TunnelOptions): Promise<number> {
   const portFile = path.join(options.folder, `${options.cluster}.port`);
-  const known = Number(await readText(portFile));
-  if (known > 0 && (await isAlive(options))) return known;
+  const known = await readTunnel(portFile);
+  if (known.server === options.server && (await isAlive(options))) return known.port;
   await endTunnel(options);
-  const port = await freePort();
+  const port = await freePort(known.port);
   await fs.mkdir(options.folder, { recursive: true, mode: 0o700 });
   const log = path.join(options.folder, `${options.cluster}.log`);
   await fs.rm(log, { force: true });
@@ -95,7 +109,7 @@ export async function ensureTunnel(options: TunnelOptions): Promise<number> {
       next: `Check that \`make ssh M=${options.server}\` works.`,
     });
   }
-  await writeSecret(portFile, `${String(port)}\n`);
+  await writeSecret(portFile, `${String(port)} ${options.server}\n`);
   return port;
 }
 

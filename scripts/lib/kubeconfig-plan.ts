@@ -1,6 +1,7 @@
 import { isMap, isSeq, parse, parseDocument } from "yaml";
 import { z } from "zod";
 import { GroundworkError } from "../../providers/errors.ts";
+import { quote } from "../../providers/host/core/script.ts";
 
 /** Marks the contexts that this program wrote, so that it touches no other. */
 const markName = "groundwork.dev";
@@ -143,4 +144,9 @@ export function removeFromKubeconfig(
   }
   if (document.get("current-context") === name) document.set("current-context", "");
   return document.toString({ lineWidth: 0 });
+}
+
+/** What a shell evaluates so that kubectl uses a file. */
+export function renderExport(file: string): string {
+  return `export KUBECONFIG=${quote(file)}`;
 }

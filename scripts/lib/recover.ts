@@ -123,9 +123,12 @@ export async function settlePending(
   for (const operation of plan.operations) report(`was interrupted: ${operation}`);
   for (const leftover of plan.leftovers) await removeLeftover(leftover, report);
   const file = path.join(context.home, `.import-${context.stack}.json`);
-  await fs.writeFile(file, JSON.stringify(plan.cleaned), { mode: 0o600 });
-  await runPulumi(context, ["stack", "import", "--stack", context.stack, "--file", file]);
-  await fs.rm(file);
+  try {
+    await fs.writeFile(file, JSON.stringify(plan.cleaned), { mode: 0o600 });
+    await runPulumi(context, ["stack", "import", "--stack", context.stack, "--file", file]);
+  } finally {
+    await fs.rm(file, { force: true });
+  }
   if (plan.refresh.length > 0)
     await stack.refresh({ target: plan.refresh, onOutput: report, suppressProgress: true });
 }

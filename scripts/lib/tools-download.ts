@@ -4,7 +4,7 @@ import * as path from "node:path";
 import { pipeline } from "node:stream/promises";
 import { GroundworkError } from "../../providers/errors.ts";
 import { downloadedMinio, isExecutable, pulumiHome, toolPaths } from "./tools-paths.ts";
-import { pins } from "./tools-pins.ts";
+import { pins, tools } from "./tools-pins.ts";
 import type { ToolName } from "./tools-pins.ts";
 import type { ToolSource } from "./tools-plan.ts";
 import type { RunCommand } from "./tools-run.ts";
@@ -15,8 +15,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** What is asked for to find out whether this machine reaches the vendor. */
 export const pulumiDownload = `https://get.pulumi.com/releases/sdk/pulumi-v${pins.pulumi}-linux-x64.tar.gz`;
 
-/** The CLI's npm package, which downloads the CLI itself when it first runs. */
-const npmPulumi = path.resolve(import.meta.dirname, "../../node_modules/.bin/pulumi");
+const buildInstead =
+  "Set GROUNDWORK_TOOLS=build to build it instead (Go is needed), and run scripts/setup again.";
 
 const minioDownloads = "https://dl.min.io/server/minio/release/linux-amd64/archive";
 
@@ -31,12 +31,32 @@ export async function probeSource(run: RunCommand, seconds = 8): Promise<ToolSou
   }
 }
 
-/** Downloads a tool as its vendor offers it, to where it is looked for. */
+/**
+ * Downloads a tool as its vendor offers it, to where it is looked for.
+ * @throws GroundworkError `download-failed`, `wrong-checksum`, `tool-not-installed`
+ */
 export async function downloadTool(
   env: Environment,
   tool: ToolName,
   run: RunCommand,
 ): Promise<void> {
+  try {
+    await fetchTool(env, tool, run);
+  } catch (cause) {
+    if (!(cause instanceof GroundworkError && cause.code === "tool-command")) throw cause;
+    throw new GroundworkError({
+      code: "download-failed",
+      message: `${tools[tool].title} could not be downloaded: ${cause.message}`,
+      next: buildInstead,
+      cause,
+    });
+  }
+  const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];
+  if (tool !== "libvirt-provider" && !isExecutable(file)) throw missing(tool, file);
+  writeStamp(env, tool, "vendor");
+}
+
+async function fetchTool(env: Environment, tool: ToolName, run: RunCommand): Promise<void> {
   const environment = { PULUMI_HOME: pulumiHome(env), PULUMI_SKIP_UPDATE_CHECK: "true" };
   const plugin = async (name: string, version: string): Promise<void> => {
     const args = ["plugin", "install", "resource", name, version];
@@ -44,7 +64,7 @@ export async function downloadTool(
   };
   switch (tool) {
     case "pulumi":
-      await run(npmPulumi, ["version"], { env: environment });
+      await downloadPulumi(env, run);
       break;
     case "terraform-bridge":
       await plugin("terraform-provider", pins.terraformBridge);
@@ -71,9 +91,22 @@ export async function downloadTool(
     case "coredns":
       throw new Error("tools for tests are always built");
   }
-  const file = tool === "minio" ? downloadedMinio(env) : toolPaths(env)[tool];
-  if (tool !== "libvirt-provider" && !isExecutable(file)) throw missing(tool, file);
-  writeStamp(env, tool, "vendor");
+}
+
+/** By curl, which goes through a proxy; the CLI's npm package would download with a fetch that does not. */
+async function downloadPulumi(env: Environment, run: RunCommand): Promise<void> {
+  const bin = path.dirname(toolPaths(env).pulumi);
+  const partial = `${bin}.${String(process.pid)}.new`;
+  const archive = `${partial}.tar.gz`;
+  try {
+    fs.mkdirSync(partial, { recursive: true });
+    await run("curl", ["-fsSL", "--retry", "3", "-o", archive, pulumiDownload]);
+    await run("tar", ["-xzf", archive, "-C", partial, "--strip-components=1", "--no-same-owner"]);
+    fs.rmSync(bin, { recursive: true, force: true });
+    fs.renameSync(partial, bin);
+  } finally {
+    for (const left of [partial, archive]) fs.rmSync(left, { recursive: true, force: true });
+  }
 }
 
 /** Downloads MinIO's server, and takes it only when it is what its published checksum says. */
@@ -105,6 +138,6 @@ function missing(tool: ToolName, file: string): GroundworkError {
   return new GroundworkError({
     code: "tool-not-installed",
     message: `The download of ${tool} succeeded, and yet ${file} is not there.`,
-    next: "Set GROUNDWORK_TOOLS=build to build it instead (Go is needed), and run scripts/setup again.",
+    next: buildInstead,
   });
 }

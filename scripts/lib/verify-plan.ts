@@ -28,9 +28,10 @@ export interface GuestSighting {
 export interface Wanted {
   /** Whether the observability lab runs there. */
   docker: boolean;
-  /** Whether it pulls its images. */
-  pulls: boolean;
-  minimumFreeBytes: number;
+  /** Whether it must reach the internet or the object store. */
+  network: boolean;
+  /** Default: what the lab needs where it runs; else what a system needs to go on. */
+  minimumFreeBytes?: number | undefined;
 }
 
 export interface Check {
@@ -40,6 +41,18 @@ export interface Check {
   seen: string;
   /** What to do; only for a failure. */
   next?: string;
+}
+
+/**
+ * What is to be expected of a machine.
+ * @param lab where the images of the lab that runs there come from; undefined without a lab
+ * @param isolated whether it is on the embedded hypervisor, whose machines have no way out
+ */
+export function planWanted(
+  lab: "pull" | "build" | "preload" | undefined,
+  isolated: boolean,
+): Wanted {
+  return { docker: lab !== undefined, network: lab === undefined ? !isolated : lab === "pull" };
 }
 
 /** The script that looks at a machine from within. @param store host and port of the object store */
@@ -136,11 +149,11 @@ export function judge(sighting: Sighting, wanted: Wanted): Check[] {
         ? failed(`it is ${compose}`, "Install Compose V2.")
         : passed(`Compose ${compose}`);
     }),
-    inside("disk", ({ freeBytes }) => judgeDisk(freeBytes, wanted.minimumFreeBytes)),
+    inside("disk", ({ freeBytes }) => judgeDisk(freeBytes, wanted)),
     inside("network", ({ internet, store }) => {
       const seen = [...(internet ? ["the internet"] : []), ...(store ? ["the object store"] : [])];
       if (seen.length > 0) return passed(`it reaches ${seen.join(" and ")}`);
-      if (!wanted.pulls) return skipped("it reaches neither, and pulls nothing");
+      if (!wanted.network) return skipped("it reaches neither, and need not");
       return failed(
         "it reaches neither the internet nor the object store",
         "Check its default route, and NAT on the hypervisor (`virsh net-info`); or set `images: build`, which needs neither.",
@@ -164,7 +177,10 @@ function judgeDomain({ machine, domain }: Sighting): Omit<Check, "name"> {
   };
 }
 
-function judgeDisk(freeBytes: Record<string, number>, minimum: number): Omit<Check, "name"> {
+function judgeDisk(
+  freeBytes: Record<string, number>,
+  { docker, minimumFreeBytes: minimum = docker ? 10e9 : 0.5e9 }: Wanted,
+): Omit<Check, "name"> {
   const places = Object.entries(freeBytes);
   const short = places.find(([, bytes]) => bytes <= minimum);
   if (places.length === 0)
@@ -173,6 +189,6 @@ function judgeDisk(freeBytes: Record<string, number>, minimum: number): Omit<Che
   if (short === undefined) return { status: "passed", seen };
   return {
     ...{ status: "failed", seen: `${seen}; more than ${gb(minimum)} are needed` },
-    next: "Run `docker system prune` there, or give the machine's volume a larger sizeGiB, which grows it in place.",
+    next: `${docker ? "Run `docker system prune`" : "Remove what is not needed"} there, or give the machine's volume a larger sizeGiB, which grows it in place.`,
   };
 }

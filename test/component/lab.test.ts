@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { isDeepStrictEqual } from "node:util";
 import * as pulumi from "@pulumi/pulumi";
 import { parse } from "yaml";
 import { labMachine, labSections } from "../support/lab.ts";
@@ -19,6 +20,7 @@ function answer(type: string, name: string, inputs: Record<string, unknown>): ob
       cpus: 8,
       memoryMiB: 8000,
       memoryAvailableMiB: 6000,
+      reachable: true,
     },
   };
   const created: Record<string, object> = {
@@ -37,10 +39,11 @@ function answer(type: string, name: string, inputs: Record<string, unknown>): ob
 
 let runs = 0;
 
-/** Runs the whole program as Pulumi does. */
+/** Runs the whole program as Pulumi does, perhaps with other facts of the host. */
 async function deploy(
   preview: boolean,
   sections: Record<string, unknown> = labSections(),
+  facts: object = {},
 ): Promise<MockedRun<Program>> {
   pulumi.runtime.setAllConfig(
     Object.fromEntries(
@@ -50,7 +53,10 @@ async function deploy(
   runs += 1;
   return runMocked(() => import(`../../index.ts?run=${String(runs)}`) as Promise<Program>, {
     preview,
-    answer,
+    answer: (type, name, inputs) => ({
+      ...answer(type, name, inputs),
+      ...(type.endsWith("HostFacts") && facts),
+    }),
   });
 }
 
@@ -81,6 +87,7 @@ describe("a lab in preview", () => {
       ImageVolume: 1,
       KeyPair: 2,
       CloudinitDisk: 1,
+      DomainShutdown: 1,
       "domain:Domain": 1,
       MachineReady: 1,
     }))
@@ -146,15 +153,27 @@ describe("a lab in an update", () => {
       "ImageVolume vm1-root": "vm1",
       "KeyPair vm1-host": "vm1",
       "CloudinitDisk vm1": "vm1",
+      "DomainShutdown vm1": "vm1",
       "Domain vm1": "vm1",
       "MachineReady vm1": "vm1",
     });
+  });
+
+  it("connects to the hypervisor once it is known to answer", async () => {
+    assert.equal(run.one("providers:libvirt").inputs["uri"], "qemu:///system");
+    const unreachable = await deploy(true, labSections(), { reachable: undefined });
+    assert.notEqual(unreachable.one("providers:libvirt").inputs["uri"], "qemu:///system");
   });
 
   it("speaks to the hypervisor through its own provider everywhere", () => {
     for (const { type, options } of run.resources)
       if (type.startsWith("libvirt:"))
         assert.ok(pulumi.ProviderResource.isInstance(options.provider), type);
+  });
+
+  it("makes anew on another hypervisor what is libvirt's", () => {
+    for (const type of ["network:Network", "CloudinitDisk", "domain:Domain"])
+      assert.equal(run.one(type).options.replacementTrigger, "hv", type);
   });
 
   it("makes the root volume of the image and says whose it is", () => {
@@ -261,12 +280,43 @@ describe("a lab in an update", () => {
     assert.equal(inputs["hostPublicKey"], hostKey);
     assert.equal(inputs["address"], "192.168.150.10");
     assert.ok(isMarkedSecret(inputs["privateKey"]));
-    assert.deepEqual(inputs["triggers"], ["vm1-id", "vm1-id", "uuid-of-vm1-root", "d".repeat(64)]);
+    const { trigger: domain, uuid } = run.one("DomainShutdown").inputs;
+    assert.equal(inputs["uuid"], uuid);
+    assert.match(String(domain), /^[0-9a-f]{64}$/);
+    assert.deepEqual(inputs["triggers"], [
+      `vm1-id ${String(domain)} uuid-of-vm1-root dddddddddddd.1`,
+    ]);
   });
 
   it("replaces what has a name of its own on the host by removing the old one first", () => {
     for (const type of ["domain:Domain", "network:Network", "pool:Pool"])
       assert.equal(run.one(type).options.deleteBeforeReplace, true, type);
+  });
+
+  it("shuts a domain down before another one takes its place, and only then", async () => {
+    const { inputs, options } = run.one("domain:Domain");
+    const [shutdown] = [options.dependsOn].flat();
+    assert.ok(pulumi.Resource.isInstance(shutdown));
+    assert.match(await valueOf(shutdown.urn), /DomainShutdown::vm1$/);
+    const wish = run.one("DomainShutdown").inputs;
+    assert.ok(JSON.stringify(inputs["xml"]).includes(`<uuid>${String(wish["uuid"])}</uuid>`));
+    assert.equal(wish["timeoutSeconds"], 120);
+    const triggers = run.one("MachineReady").inputs["triggers"];
+    const changesDomain = async (changes: object): Promise<boolean> => {
+      const other = await deploy(false, withMachine(changes));
+      const changed = other.one("DomainShutdown").inputs["trigger"] !== wish["trigger"];
+      // Another domain is waited for.
+      assert.equal(
+        isDeepStrictEqual(other.one("MachineReady").inputs["triggers"], triggers),
+        !changed,
+      );
+      return changed;
+    };
+    for (const changes of [{}, { autostart: false }])
+      assert.equal(await changesDomain(changes), false);
+    const data = { name: "data", sizeGiB: 1 };
+    for (const changes of [{ memoryMiB: 2048 }, { vnc: true }, { volumes: [data] }])
+      assert.equal(await changesDomain(changes), true);
   });
 
   it("names the seed after its content", () => {
@@ -400,7 +450,8 @@ describe("an observability lab", () => {
     assert.equal(inputs["host"], "machine:vm1");
     assert.equal(inputs["path"], "/home/deploy/lab/app");
     assert.equal(inputs["owner"], "groundwork/lab");
-    assert.deepEqual(inputs["triggers"], ["vm1-id vm1-id uuid-of-vm1-root dddddddddddd.1 2 1024"]);
+    const domain = String(run.one("DomainShutdown").inputs["trigger"]);
+    assert.deepEqual(inputs["triggers"], [`vm1-id ${domain} uuid-of-vm1-root dddddddddddd.1`]);
     assert.ok(options.dependsOn !== undefined);
     assert.deepEqual(run.result.observability?.urls, {
       frontend: "http://192.168.150.10/",
@@ -413,9 +464,7 @@ describe("an observability lab", () => {
   it("does not know in preview what becomes of a machine that is not there", async () => {
     const run = await deploy(true, withLab({ machine: "vm1" }));
     const { inputs } = run.one("ComposeProject");
-    assert.notDeepEqual(inputs["triggers"], [
-      "vm1-id vm1-id uuid-of-vm1-root dddddddddddd.1 2 1024",
-    ]);
+    assert.doesNotMatch(JSON.stringify(inputs["triggers"] ?? []), /vm1/);
   });
 
   it("keeps its password a secret", async () => {

@@ -38,6 +38,7 @@ describe("a lab from nothing to nothing", function () {
   let untouched: Snapshot;
   let stackFile: string;
   let sshCommand: string;
+  let serialLog: string;
   let hostPublicKey: string;
 
   before(async function () {
@@ -67,12 +68,15 @@ describe("a lab from nothing to nothing", function () {
     const read = commands.lvm("lvs", "--noheadings", "-o", "lv_uuid", `${name}/${volume}`);
     return host.run(renderVolumeScript(commands, [read]), { purpose: "identify the volume" });
   };
-  /** Changes the root volume in the stack file, for all steps that follow. */
-  const editRootVolume = (key: string, value: unknown): void => {
-    const edit = [["machines", 0, "rootVolume", key], value] as const;
+  /** Changes the machine in the stack file, for all steps that follow. */
+  const editMachine = (keys: readonly string[], value: unknown): void => {
+    const edit = [["machines", 0, ...keys], value] as const;
     const salted = fs.readFileSync(lab.stackFile, "utf8");
     fs.writeFileSync(lab.stackFile, editStackFile(salted, [edit]));
     stackFile = editStackFile(stackFile, [edit]);
+  };
+  const editRootVolume = (key: string, value: unknown): void => {
+    editMachine(["rootVolume", key], value);
   };
   const diskSize = async (): Promise<number> =>
     Number(await inGuest("lsblk --bytes --nodeps --noheadings --output SIZE /dev/vda"));
@@ -84,7 +88,8 @@ describe("a lab from nothing to nothing", function () {
     sshCommand = new RegExp(`ssh -F \\S+ ${machine}`).exec(output)?.[0] ?? "";
     assert.notEqual(sshCommand, "", output);
     assert.match(output, /192\.168\.177\.10/);
-    assert.match(output, /serial log of e2e1 +\/\S+/);
+    serialLog = /serial log of e2e1 +(\/\S+)/.exec(output)?.[1] ?? "";
+    assert.notEqual(serialLog, "", output);
     assert.match(output, /^Total +\d/m);
   });
 
@@ -151,6 +156,30 @@ describe("a lab from nothing to nothing", function () {
     assert.equal(await bootId(), boot);
   });
 
+  it("shuts the machine down for other memory, and boots it from the disk that it had", async () => {
+    const boot = await bootId();
+    editMachine(["memoryMiB"], 1280);
+    const printed = fs.statSync(serialLog).size;
+    const output = await succeed(lab.make("up"));
+    assert.doesNotMatch(output, /was switched off/);
+    assert.match(fs.readFileSync(serialLog, "utf8").slice(printed), /Powering off|Power down/);
+    assert.notEqual(await bootId(), boot);
+    const memory = /^MemTotal: +(\d+) kB/.exec(await inGuest("grep MemTotal: /proc/meminfo"));
+    assert.ok(Number(memory?.[1]) > 1100 * 1024, memory?.[0]);
+    assert.equal(await inGuest("cat ~/kept"), "kept");
+    assert.ok(Number(await inGuest("findmnt --bytes --noheadings --output SIZE /")) > 4.5 * gib);
+  });
+
+  it("starts a machine that somebody switched off, and says so before", async () => {
+    const boot = await bootId();
+    await succeed(lab.shell(`virsh --quiet destroy ${machine}`));
+    assert.match(await succeed(pulumi("preview --diff")), /\+ start *: true/);
+    await succeed(lab.make("up"));
+    assert.notEqual(await bootId(), boot);
+    assert.equal(await inGuest("cat ~/kept"), "kept");
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
   it("writes the root volume anew when asked to, and stops the machine for it only if allowed", async () => {
     const [boot, instance, uuid] = [await bootId(), await instanceId(), await volumeUuid()];
     editRootVolume("generation", 1);
@@ -173,15 +202,18 @@ describe("a lab from nothing to nothing", function () {
     await inGuest("echo kept > ~/kept");
   });
 
-  it("shows that a volume is gone, and what it costs with and without the cache", async () => {
+  it("shows that domain and volume are gone, and what it costs with and without the cache", async () => {
     const host = openHost("qemu:///system"); // this machine
     const commands = volumeGroupCommands(await readActivation(host));
     await succeed(lab.shell(`virsh --quiet destroy ${machine}`));
+    await succeed(lab.shell(`virsh --quiet undefine ${machine} --nvram`));
+    assert.match(await succeed(pulumi("preview")), /e2e1: its domain was removed .*pulumi refresh/);
     await host.run(renderVolumeScript(commands, [commands.remove(name, volume)]), {
       purpose: "remove a volume by hand",
     });
     const refreshed = await succeed(pulumi("refresh --yes --diff"));
     assert.match(refreshed, new RegExp(volume));
+    assert.match(refreshed, /MachineReady: \(delete\)/);
 
     const [hit] = (await preview()).images;
     assert.deepEqual([hit?.volume, hit?.cache, hit?.bytesToFetch], [`${name}/${volume}`, "hit", 0]);

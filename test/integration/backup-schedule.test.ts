@@ -1,5 +1,6 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
 import { requireNeeds } from "../support/needs.ts";
 import { OwnSystemd } from "../support/own-systemd.ts";
@@ -17,9 +18,11 @@ describe("a schedule of backups under systemd", function () {
     // Stands where the service finds make, and writes down with what it was started and where.
     const file = path.join(systemd.folder, "bin/make");
     fs.mkdirSync(path.dirname(file));
-    fs.writeFileSync(file, '#!/bin/sh\n{ pwd; printf "<%s>\\n" "$@"; } >"${0%/bin/make}/ran"\n', {
-      mode: 0o755,
-    });
+    fs.writeFileSync(
+      file,
+      '#!/bin/sh\n{ pwd; echo "$HOME"; printf "<%s>\\n" "$@"; } >"${0%/bin/make}/ran"\n',
+      { mode: 0o755 },
+    );
   });
   after(() => systemd?.stop());
 
@@ -47,12 +50,12 @@ describe("a schedule of backups under systemd", function () {
     assert.match(await show("NextElapseUSecRealtime"), / 03:0[0-5]:/);
   });
 
-  it("starts make in the checkout, with the stack and the options", async () => {
+  it("starts make in the checkout, with a home, the stack and the options", async () => {
     const { exitCode, output } = await run("systemctl", "start", `${unit}.service`);
     assert.equal(exitCode, 0, output);
     const ran = fs.readFileSync(path.join(systemd?.folder ?? "", "ran"), "utf8").split("\n");
     const args = ["<--silent>", "<backup>", "<STACK=local>", "<ARGS=create vm1 --keep-count 7>"];
-    assert.deepEqual(ran, [checkout, ...args, ""]);
+    assert.deepEqual(ran, [checkout, os.homedir(), ...args, ""]);
   });
 
   it("takes another time when it is installed again", async () => {

@@ -15,17 +15,17 @@ const name = `gwparts-${process.pid.toString(36)}`;
 const [efi, bios] = ["parts1", "parts2"];
 const biosMac = "52:54:00:00:77:0b";
 
-/** Two machines that boot from nothing: no test here waits for them. */
+/** Two machines that boot from nothing: no test here waits for them, and they hear no power button. */
 const machines = [
   {
     ...{ name: efi, hypervisor: "local", vcpus: 2, memoryMiB: 256, vnc: true },
-    rootVolume: { image: "empty", sizeGiB: 1 },
+    rootVolume: { image: "empty", sizeGiB: 1, shutdownTimeoutSeconds: 1 },
     volumes: [{ name: "data", sizeGiB: 1 }],
     networks: [{ network: name, address: "192.168.177.11" }],
   },
   {
     ...{ name: bios, hypervisor: "local", vcpus: 1, memoryMiB: 192, firmware: "bios" },
-    rootVolume: { image: "empty", sizeGiB: 1 },
+    rootVolume: { image: "empty", sizeGiB: 1, shutdownTimeoutSeconds: 1 },
     networks: [{ network: name, address: "192.168.177.12", dhcp: true, mac: biosMac }],
     autostart: false,
   },
@@ -137,7 +137,9 @@ describe("the components on a real libvirt", function () {
   it("change in place what can be, and make a domain anew beside its volumes for the rest", async () => {
     const before = { efi: virsh("domid", efi), bios: virsh("domid", bios), volumes: volumes() };
     configure([["machines", 0, "autostart"], false], [["machines", 1, "memoryMiB"], 256]);
-    await up();
+    const output = await up();
+    assert.match(output, new RegExp(`${bios}: was switched off, for .* within 1 s`));
+    assert.doesNotMatch(output, new RegExp(`${efi}: was switched off`));
     assert.match(virsh("dominfo", efi), /Autostart: +disable/);
     assert.equal(virsh("domid", efi), before.efi);
     assert.match(virsh("dominfo", bios), /Max memory: +262144 KiB/);

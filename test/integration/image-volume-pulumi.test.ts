@@ -127,11 +127,11 @@ describe("an image volume under Pulumi", function () {
     declare({ sizeGiB: 0.25 });
   });
 
-  it("grows in place, with the device's path known in preview", async () => {
+  it("grows in place, with the device's path and the digest known in preview", async () => {
     declare({ sizeGiB: 0.375 });
     const shown = await project.succeed("preview", "--diff");
     assert.match(shown, /~ groundwork:ImageVolume|~ .*ImageVolume.*update/);
-    assert.doesNotMatch(shown, /devicePath.*output</);
+    assert.doesNotMatch(shown, /(devicePath|digest).*output</);
     const uuid = await project.succeed("stack", "output", "volumeUuid");
     await project.succeed("up", "--yes", "--skip-preview");
     assert.equal(await project.succeed("stack", "output", "volumeUuid"), uuid);

@@ -4,6 +4,8 @@ import * as fs from "node:fs";
 import * as path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import * as provider from "../../providers/image-volume/provider.ts";
+import { forgetObservation } from "../../providers/image-volume/effects/hosts.ts";
+import { readPower } from "../../providers/machine-ready/effects/power.ts";
 import { startHypervisor, type TestHypervisor } from "../support/hypervisor.ts";
 import { ImageVolumeLab, type Made, rejects, type TestImage } from "../support/image-volume-lab.ts";
 import { requireNeeds } from "../support/needs.ts";
@@ -135,6 +137,7 @@ describe("writing an image anew below a domain", function () {
     const made = await boot(obeys);
     const uuid = (await hypervisor.virsh("domuuid", domain)).trim();
     await hypervisor.virsh("destroy", domain);
+    assert.equal(await readPower(lab.uri, uuid), "off");
     const { group } = lab;
     const words = [
       "--addtag",
@@ -143,6 +146,8 @@ describe("writing an image anew below a domain", function () {
       "groundwork.state=populated",
     ];
     group.bash(group.commands.lvm("lvchange", ...words, made.id));
+    forgetObservation(lab.uri);
+    assert.equal(await readPower(lab.uri, uuid, { fresh: true }), "other");
     const anew = await lab.update(made, { ...made.args, generation: 1, allowStop: true });
     assert.equal(await state(), "running");
     assert.ok(!tags(anew).some((tag) => tag.includes("stopped")));

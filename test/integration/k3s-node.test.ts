@@ -10,6 +10,7 @@ import { listTokenFiles, type NodeFile } from "../../providers/k3s-cluster/core/
 import {
   parseProbe,
   renderApply,
+  renderFetch,
   renderProbe,
 } from "../../providers/k3s-cluster/core/node-script.ts";
 import {
@@ -72,6 +73,51 @@ describe("the script that makes a node what it shall be", function () {
       ["started", "same", "restarted", "restarted"],
     );
     assert.equal(results[4]?.output, "twok3s 2600\n");
+  });
+
+  it("has a new node get its binary before it is known how it joins", async () => {
+    const artifacts = [baked("k3s 1")];
+    const look = "cat /usr/local/bin/k3s; systemctl is-active k3s-agent";
+    const order = { node, files: [file("one")], artifacts };
+    const results = await run([renderFetch(order), look, renderApply(order)]);
+    assert.match(results[0]?.output ?? "", /its digest is right/);
+    assert.equal(results[1]?.output, "k3s 1inactive\n");
+    assert.equal(results[2]?.output, "groundwork-result started\n");
+  });
+
+  it("has k3s make new certificates with it stopped, once, and not on a node that is new", async () => {
+    const k3s = '#!/bin/sh\necho "k3s $*" >>"$STATE/systemctl"\n';
+    const artifacts = [baked(k3s)];
+    const apply = (certificateGeneration?: number): string =>
+      renderApply({ node, files: [file("one")], artifacts, certificateGeneration });
+    const asked =
+      'grep -E "k3s c|k3s-agent$" "$STATE/systemctl" | grep -v is-active; rm "$STATE/systemctl"';
+    const probe = renderProbe("agent");
+    const results = await run([...[apply(), asked, apply(1), asked, apply(1), asked, probe]]);
+    const [, first, , second, third, fourth, probed] = results.map(({ output }) => output.trim());
+    assert.equal(first, "enable --quiet k3s-agent\nstart --no-block k3s-agent");
+    assert.equal(
+      second,
+      "stop k3s-agent\nk3s certificate rotate\nenable --quiet k3s-agent\nrestart --no-block k3s-agent",
+    );
+    assert.equal(third, "groundwork-result same");
+    assert.equal(fourth, "enable --quiet k3s-agent");
+    assert.equal(parseProbe(probed ?? "")?.certificates, 1);
+  });
+
+  it("mends what a node is started with only where its binary stays", async () => {
+    const [first, next] = [[baked("k3s 1")], [baked("k3s 2", "next")]];
+    const mend = (word: string, artifacts: ArtifactOrder[]): string =>
+      renderApply({ node, files: [file(word)], artifacts, keepsBinary: true });
+    const look = "cat /etc/rancher/k3s/token /usr/local/bin/k3s";
+    const results = await run([
+      renderApply({ node, files: [file("one")], artifacts: first }),
+      ...[mend("two", next), look, mend("two", first), look],
+    ]);
+    assert.deepEqual(
+      results.slice(1).map(({ output }) => output.trim()),
+      ["groundwork-result same", "onek3s 1", "groundwork-result restarted", "twok3s 1"],
+    );
   });
 
   it("restarts k3s for what a run had changed that failed before it could, also where it was changed back", async () => {
@@ -179,7 +225,7 @@ describe("the script that makes a node what it shall be", function () {
       "mkdir -p /etc/rancher/k3s; echo 'server: \"https://10.0.0.1:6443\"' >/etc/rancher/k3s/config.yaml";
     const results = await run([renderProbe("agent"), apply, config, renderProbe("agent")]);
     assert.deepEqual(parseProbe(results[0]?.output ?? ""), {
-      ...{ data: "none", joined: false, active: false, token: "-", server: "" },
+      ...{ data: "none", joined: false, active: false, token: "-", certificates: 0, server: "" },
     });
     assert.deepEqual(parseProbe(results[3]?.output ?? ""), {
       ...{
@@ -187,6 +233,7 @@ describe("the script that makes a node what it shall be", function () {
         joined: true,
         active: true,
         token: "-",
+        certificates: 0,
         server: "https://10.0.0.1:6443",
       },
     });

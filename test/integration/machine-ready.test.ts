@@ -3,6 +3,7 @@ import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import * as provider from "../../providers/machine-ready/provider.ts";
 import { GroundworkError } from "../../providers/errors.ts";
 import { fingerprint } from "../../providers/machine-ready/core/sighting.ts";
 import { ensureSshFiles } from "../../providers/machine-ready/effects/ssh-files.ts";
@@ -69,7 +70,7 @@ describe("waiting until a machine is ready", function () {
     const { error, lines, seconds } = await waitFor(guest);
     assert.equal(error, undefined);
     assert.match(lines.at(-1) ?? "", /^guest: ready after \d+ s$/);
-    assert.ok(seconds < 20, `took ${String(seconds)} s`);
+    assert.ok(seconds < 50, `took ${String(seconds)} s`);
   });
 
   it("bears refused connections until SSH runs", async () => {
@@ -106,7 +107,7 @@ describe("waiting until a machine is ready", function () {
     assert.equal(error?.code, "cloud-init-failed");
     assert.match(error.message, /package nonsense not found/);
     assert.match(error.message, /^ {4}Booting\n {4}last words$/m);
-    assert.ok(seconds < 20);
+    assert.ok(seconds < 50);
   });
 
   it("fails at once when the image has no cloud-init", async () => {
@@ -119,7 +120,7 @@ describe("waiting until a machine is ready", function () {
     const { error, seconds } = await waitFor(guest, { timeoutSeconds: 2 });
     assert.equal(error?.code, "machine-not-ready");
     assert.match(error.message, /within 2 s; last seen: its network is up, SSH does not run yet/);
-    assert.ok(seconds < 20);
+    assert.ok(seconds < 50);
   });
 
   it("ends a session that hangs when the time is over", async () => {
@@ -127,7 +128,7 @@ describe("waiting until a machine is ready", function () {
     guest.says({ status: "done" }, { afterSeconds: 600 });
     const { error, seconds } = await waitFor(guest, { timeoutSeconds: 3 });
     assert.equal(error?.code, "machine-not-ready");
-    assert.ok(seconds < 20);
+    assert.ok(seconds < 50);
   });
 
   it("bears a wrong host key for a moment, as before cloud-init has put ours in place", async () => {
@@ -147,7 +148,7 @@ describe("waiting until a machine is ready", function () {
     const shown = fs.readFileSync(guest.file("other_host_key.pub"), "utf8");
     assert.ok(error.message.includes(fingerprint(shown)), error.message);
     assert.ok(error.message.includes(fingerprint(guest.machine.hostPublicKey)));
-    assert.ok(seconds >= 3 && seconds < 30, `took ${String(seconds)} s`);
+    assert.ok(seconds >= 3 && seconds < 50, `took ${String(seconds)} s`);
     assert.doesNotMatch(fs.readFileSync(guest.file("sshd.log"), "utf8"), /Accepted/);
   });
 
@@ -240,14 +241,81 @@ describe("waiting for a machine whose domain has ended", function () {
     assert.equal(error?.code, "machine-stopped");
     assert.match(error.message, /its domain does not exist any more/);
     assert.ok(lines.length >= 1);
-    assert.ok(seconds < 30, `took ${String(seconds)} s`);
+    assert.ok(seconds < 50, `took ${String(seconds)} s`);
+  });
+});
+
+describe("a machine that is off", function () {
+  this.timeout(60_000);
+  const name = "gw-ready-off";
+  let hypervisor: TestHypervisor | undefined;
+  let guest: FakeGuest | undefined;
+  let args: Record<string, unknown>;
+
+  before(async function () {
+    requireNeeds(this, [...startHypervisor.needs, "sshd"]);
+    hypervisor = await startHypervisor();
+    guest = await FakeGuest.make();
+    process.env["GROUNDWORK_HOME"] = guest.file("home");
+    await hypervisor.virsh("define", hypervisor.write("domain.xml", renderIdleDomain(name)));
+    const { address, user, hostPublicKey } = guest.machine;
+    args = {
+      ...{ stack: "test", machine: name, hypervisorUri: hypervisor.uri, address, user },
+      uuid: (await hypervisor.virsh("domuuid", name)).trim(),
+      ...{ privateKey: guest.privateKey, hostPublicKey, timeoutSeconds: 2, triggers: [] },
+      serialLogPath: guest.file("serial.log"),
+    };
+  });
+  after(async () => {
+    delete process.env["GROUNDWORK_HOME"];
+    guest?.remove();
+    await hypervisor?.stop();
+  });
+
+  const planned = async (olds: object, news: object): Promise<unknown> =>
+    (await provider.check({ ...olds }, { ...news })).inputs["start"];
+
+  it("is started by an update, which preview shows, and then waited for", async () => {
+    assert.equal(await planned(args, args), true);
+    assert.equal(await planned({}, args), undefined, "a new one is started by libvirt's provider");
+    assert.equal(await planned({ ...args, triggers: [1] }, args), undefined, "as one made anew");
+    const state = { ...args, ready: true };
+    assert.ok(hypervisor);
+    const { props: seen = {} } = await provider.read("id", state);
+    assert.equal((await provider.diff("id", seen, args)).changes, true, "whoever starts it then");
+    const waiting = provider.update("id", state, { ...args, start: true });
+    await assert.rejects(waiting, { code: "machine-not-ready" }); // there is no port 22 of the guest's
+    assert.equal((await hypervisor.virsh("domstate", name)).trim(), "running");
+    await sleep(5000); // a look at the host serves that long
+    assert.equal(await planned(args, args), undefined);
+    assert.deepEqual(await provider.read("id", state), { id: "id", props: state });
+  });
+
+  it("fails with what libvirt says when it cannot be started", async () => {
+    assert.ok(hypervisor);
+    await hypervisor.virsh("destroy", name);
+    const disk = `<disk type="file"><source file="/is/not/there"/><target dev="vda"/></disk></devices>`;
+    const broken = renderIdleDomain(name, String(args["uuid"])).replace("</devices>", disk);
+    await hypervisor.virsh("define", hypervisor.write("broken.xml", broken));
+    await assert.rejects(provider.update("id", args, args), {
+      code: "command-failed",
+      message: /start domain "gw-ready-off"[^]*\/is\/not\/there/,
+    });
+  });
+
+  it("is not ready any more, once Pulumi asks, when its domain was removed", async () => {
+    assert.ok(hypervisor);
+    await hypervisor.virsh("undefine", name);
+    await sleep(5000);
+    assert.equal(await planned(args, args), undefined);
+    assert.deepEqual(await provider.read("id", { ...args, ready: true }), {});
   });
 });
 
 /** A guest that finds nothing to boot and stays there. */
-function renderIdleDomain(domain: string): string {
+function renderIdleDomain(domain: string, uuid?: string): string {
   return `<domain type="qemu">
-    <name>${domain}</name><memory unit="MiB">32</memory><vcpu>1</vcpu>
+    <name>${domain}</name>${uuid === undefined ? "" : `<uuid>${uuid}</uuid>`}<memory unit="MiB">32</memory><vcpu>1</vcpu>
     <os><type arch="x86_64" machine="pc">hvm</type></os>
     <devices><emulator>/usr/bin/qemu-system-x86_64</emulator></devices>
   </domain>`;

@@ -147,7 +147,7 @@ describe("the observability lab deployed over SSH", function () {
     const host = openHost(sshd.hostUri);
     const probe = renderGuestProbe({ hostname: "127.0.0.1", port: minio.port });
     const guest = parseGuestProbe(await host.run(probe, { purpose: "verify the host" }));
-    const wanted = { docker: true, pulls: false, minimumFreeBytes: 1e9 };
+    const wanted = { docker: true, network: false, minimumFreeBytes: 1e9 };
     const sighting = { machine: "target", address: engine.address, guest };
     const failed = judge(sighting, wanted).filter(({ status }) => status === "failed");
     assert.deepEqual(failed, []);

@@ -111,7 +111,7 @@ describe("the stack behind the scripts", function () {
     const text = fs.readFileSync(context.stackFile, "utf8");
     assert.doesNotMatch(text, /hush/);
     assert.deepEqual(parseStackFile(text, "file")["groundwork:clusters"], [
-      { snapshots: { store: { secretKey: "encrypted" } } },
+      { snapshots: { store: { secretKey: "encrypted-value-in-the-stack-file" } } },
     ]);
     await forgetStack(context, false);
     assert.equal(fs.readFileSync(context.stackFile, "utf8"), text);

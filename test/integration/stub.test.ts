@@ -44,6 +44,7 @@ describe("a provider at work", function () {
     const { name, address, user, hostPublicKey, hypervisorUri } = guest.machine;
     const args = {
       ...{ machine: name, address, user, hostPublicKey, hypervisorUri },
+      uuid: "8a1b61e7-3f0b-4c8e-9d55-0c6a4d6f3b11",
       serialLogPath: guest.file("serial.log"),
       timeoutSeconds: 120,
       triggers: [{ volume: 1 }],

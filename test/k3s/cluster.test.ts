@@ -67,6 +67,7 @@ function renderStackFile(port: number, airgap: string): string {
           binary: { from: "image", sha256: sha256(before) },
           // Emulated machines on a busy processor take their time to boot.
           readyTimeoutSeconds: 1500,
+          upgrade: { drainTimeoutSeconds: 900 },
           // CoreDNS is the one packaged component that the stand-in has, too.
           disable: ["servicelb", "traefik", "local-storage", "metrics-server"],
           servers: [
@@ -160,6 +161,12 @@ describe("a k3s cluster from nothing to nothing", function () {
     console.log(`      ${JSON.stringify(timings)}`);
   };
 
+  const agents = ["k3-w1", "k3-w2"];
+  const nodes = ["k3-cp", ...agents];
+  const bootId = "cat /proc/sys/kernel/random/boot_id";
+  const on = (node: string, command: string): Promise<string> =>
+    succeed(lab.shell(`ssh -F ${lab.home}/ssh/${stack}/config ${node} ${command}`));
+
   /** The workload is complete, on these nodes, answers from another one, and finds itself by its name. */
   const expectPods = async (...nodes: string[]): Promise<void> => {
     await succeed(kubectl("rollout status deployment/hello --timeout=300s"));
@@ -178,20 +185,23 @@ describe("a k3s cluster from nothing to nothing", function () {
   it("has every node Ready, from an image that has all of it", async () => {
     const output = await succeed(lab.make("up"));
     assert.doesNotMatch(output, /has come, its digest is right/, "something was downloaded");
-    await expectNodes(pins.k3sBefore, "k3-cp", "k3-w1", "k3-w2");
+    await expectNodes(pins.k3sBefore, ...nodes);
   });
 
   it("has nothing to do the second time", async () => {
     await succeed(pulumi("preview --expect-no-changes"));
   });
 
-  it("lists its nodes to kubectl on this machine, through a tunnel", async () => {
+  const openTunnel = async (): Promise<void> => {
     const result = parseLastLine(await succeed(lab.make("kubeconfig", "--json")));
     kubeconfig = (result as { file: string }).file;
+  };
+
+  it("lists its nodes to kubectl on this machine, through a tunnel", async () => {
+    await openTunnel();
     assert.equal(fs.statSync(kubeconfig).mode & 0o777, 0o600);
     const listed = await succeed(kubectl("get nodes --no-headers"));
-    for (const node of ["k3-cp", "k3-w1", "k3-w2"])
-      assert.match(listed, new RegExp(`^${node} +Ready `, "m"));
+    for (const node of nodes) assert.match(listed, new RegExp(`^${node} +Ready `, "m"));
     assert.match((await outputs()).kubeconfigs[cluster] ?? "", /https:\/\/192\.168\.178\.10:6443/);
   });
 
@@ -199,7 +209,49 @@ describe("a k3s cluster from nothing to nothing", function () {
     const file = path.join(lab.folder, "workload.yaml");
     fs.writeFileSync(file, workload.map((each) => stringify(each)).join("---\n"));
     await succeed(kubectl(`apply -f ${file}`));
-    await expectPods("k3-w1", "k3-w2");
+    await expectPods(...agents);
+  });
+
+  it("comes back after a power cut with all that ran on it, by `make up`", async () => {
+    const booted = await Promise.all(nodes.map((node) => on(node, bootId)));
+    for (const node of nodes) await succeed(lab.shell(`virsh --quiet destroy ${node}`));
+    assert.equal((await succeed(pulumi("preview --diff"))).match(/\+ start *: true/g)?.length, 3);
+    await succeed(lab.make("up"));
+    const now = await Promise.all(nodes.map((node) => on(node, bootId)));
+    assert.ok(nodes.every((_, index) => now[index] !== booted[index]));
+    await expectNodes(pins.k3sBefore, ...nodes);
+    await openTunnel(); // the one before went with the server
+    await expectPods(...agents);
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("boots the agents with more memory, one after the other, from the disks that they had", async () => {
+    const booted = await Promise.all(nodes.map((node) => on(node, bootId)));
+    for (const node of agents) await on(node, "touch of-the-disk-before");
+    edit([["clusters", 0, "agents", 0, "memoryMiB"], 1152]);
+    const output = await succeed(lab.make("up"));
+    assert.doesNotMatch(output, /was switched off/);
+    const now = await Promise.all(nodes.map((node) => on(node, bootId)));
+    assert.deepEqual(
+      nodes.filter((_, index) => now[index] !== booted[index]),
+      agents,
+    );
+    for (const node of agents) assert.match(await on(node, "ls"), /of-the-disk-before/);
+    assert.doesNotMatch(await succeed(kubectl("get nodes --no-headers")), /SchedulingDisabled/);
+    // Those of the agent that was drained last went to the other one.
+    await expectPods("k3-w1", "k3-w1");
+    await succeed(pulumi("preview --expect-no-changes"));
+  });
+
+  it("writes the agents' disks anew, one after the other, and has them join again", async () => {
+    const booted = await on("k3-cp", bootId);
+    edit([["clusters", 0, "agents", 0, "rootVolume", "generation"], 1]);
+    await succeed(lab.make("up"));
+    await expectNodes(pins.k3sBefore, ...nodes);
+    for (const node of agents) assert.equal(await on(node, "ls"), "");
+    assert.equal(await on("k3-cp", bootId), booted);
+    await expectPods("k3-w1", "k3-w1");
+    await succeed(pulumi("preview --expect-no-changes"));
   });
 
   it("drains an agent that goes, deletes its Node, and has another one join", async () => {
@@ -226,27 +278,6 @@ describe("a k3s cluster from nothing to nothing", function () {
     assert.doesNotMatch(preview, /libvirt:index\/domain:Domain: \(replace\)/);
     await succeed(lab.make("up"));
     await expectNodes(pins.k3s, "k3-cp", "k3-w1", "k3-w3");
-    // Those of the agent that was drained last went to the other one.
-    await expectPods("k3-w1", "k3-w1");
-    await succeed(pulumi("preview --expect-no-changes"));
-  });
-
-  it("writes the agents' disks anew, one after the other, and has them join again", async () => {
-    const read = async (node: string, file: string): Promise<string> =>
-      succeed(lab.shell(`ssh -F ${lab.home}/ssh/${stack}/config ${node} cat ${file}`));
-    const bootId = "/proc/sys/kernel/random/boot_id";
-    const agents = ["k3-w1", "k3-w3"];
-    const readAll = (): Promise<string[]> =>
-      Promise.all([read("k3-cp", bootId), ...agents.map((node) => read(node, "/etc/machine-id"))]);
-    const before = await readAll();
-    edit([["clusters", 0, "agents", 0, "rootVolume", "generation"], 1]);
-    await succeed(lab.make("up"));
-    await expectNodes(pins.k3s, "k3-cp", ...agents);
-    const after = await readAll();
-    assert.deepEqual(
-      after.map((each, index) => each === before[index]),
-      [true, false, false],
-    );
     await expectPods("k3-w1", "k3-w1");
     await succeed(pulumi("preview --expect-no-changes"));
   });

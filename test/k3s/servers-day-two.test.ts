@@ -1,6 +1,8 @@
 import { execa } from "execa";
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import * as fs from "node:fs";
 import { grantAccess } from "../../providers/k3s-cluster/effects/access.ts";
 import {
   readSnapshots,
@@ -8,6 +10,7 @@ import {
   saveSnapshot,
 } from "../../providers/k3s-cluster/effects/restore.ts";
 import { pins } from "../../scripts/lib/tools-pins.ts";
+import { toolPaths } from "../../scripts/lib/tools-paths.ts";
 import { minioProgram } from "../support/minio.ts";
 import { requireNeeds } from "../support/needs.ts";
 import { endTree, makeScratch, type Scratch, tied, waitUntilReady } from "../support/scratch.ts";
@@ -49,13 +52,18 @@ describe("day two of three servers and an agent", function () {
       env: { ...process.env, MINIO_ROOT_USER: accessKey, MINIO_ROOT_PASSWORD: secretKey },
     });
     undo.push(() => endTree(store.pid));
-    const make = ["curl", "-sSf", "--aws-sigv4", "aws:amz:us-east-1:s3", "-X", "PUT"];
-    const user = ["--user", `${accessKey}:${secretKey}`];
     const bucketMade = async (): Promise<boolean> => {
-      await execa("nsenter", [...inside.slice(1), ...make, ...user, `${endpoint}/${bucket}`]);
+      await put(bucket, ["-X", "PUT"]);
       return true;
     };
     await waitUntilReady("MinIO", bucketMade, () => "");
+  }
+
+  async function put(place: string, words: readonly string[]): Promise<void> {
+    const sign = ["--aws-sigv4", "aws:amz:us-east-1:s3"];
+    const user = ["--user", `${keys.accessKey}:${keys.secretKey}`];
+    const curl = ["curl", "-sSf", ...sign, ...user, ...words, `${endpoint}/${place}`];
+    await execa("nsenter", [`--net=${cluster.network}`, ...curl]);
   }
 
   before(async function () {
@@ -188,6 +196,49 @@ describe("day two of three servers and an agent", function () {
     assert.deepEqual(order.sort(), [...servers, agent].sort());
     assert.doesNotMatch(await cluster.kubectl("k3-d1", "get nodes"), /SchedulingDisabled|NotReady/);
     assert.deepEqual(await cluster.preview(rotated), []);
+  });
+
+  it("makes new certificates, server by server, then on the agent", async () => {
+    const renewed = { ...rotated, changes: { ...rotated.changes, certificateGeneration: 1 } };
+    assert.deepEqual(await cluster.preview(renewed), [
+      `have ${servers.join(", ")} make new certificates, one after the other`,
+      `have ${agent} make new certificates, one after the other`,
+    ]);
+    const read = (): Promise<string[]> =>
+      Promise.all(
+        [...servers, agent].map((name) =>
+          cluster
+            .machine(name)
+            .run(
+              "cat /var/lib/rancher/k3s/server/tls/client-admin.crt; cat /var/lib/rancher/k3s/agent/client-kubelet.crt",
+            ),
+        ),
+      );
+    const before = await read();
+    await up(renewed);
+    const after = await read();
+    for (const [index, text] of after.entries()) assert.notEqual(text, before[index]);
+    await create("with-new-certificates");
+  });
+
+  it("has a new agent fetch its binary from the object store", async () => {
+    const file = toolPaths(process.env).k3s;
+    await put(`${bucket}/k3s/binary`, ["--upload-file", file]);
+    const sha256 = createHash("sha256").update(fs.readFileSync(file)).digest("hex");
+    const place = { endpoint, region: "us-east-1", bucket, key: "k3s/binary" };
+    const machine = cluster.machine(agent);
+    machine.boot();
+    process.env["MINIO_ACCESS_KEY"] = keys.accessKey;
+    process.env["MINIO_SECRET_KEY"] = keys.secretKey;
+    undo.push(() => {
+      delete process.env["MINIO_ACCESS_KEY"];
+      delete process.env["MINIO_SECRET_KEY"];
+    });
+    const binary = { from: "objectStore" as const, ...place, sha256 };
+    await up({ ...present, changes: { ...present.changes, binary } });
+    assert.match(await machine.run("sha256sum /usr/local/bin/k3s"), new RegExp(`^${sha256} `));
+    const lines = await machine.run("cat /proc/*/cmdline /var/lib/groundwork/k3s/*.mark");
+    assert.doesNotMatch(lines, /X-Amz-Signature/);
   });
 
   it("gives access for a while by any server", async () => {

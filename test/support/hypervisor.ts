@@ -13,7 +13,7 @@ export interface TestHypervisor {
   /** Runs virsh and returns its standard output. */
   virsh(...args: string[]): Promise<string>;
   /** Writes a file that goes with the hypervisor; returns its path. */
-  write(name: string, text: string): string;
+  write(name: string, content: string | Uint8Array): string;
   /** Ends it with all that runs on it, and removes its files. */
   stop(): Promise<void>;
 }
@@ -55,9 +55,9 @@ async function start(): Promise<TestHypervisor> {
       uri,
       networkNamespace: hypervisor.networkNamespace,
       virsh: async (...args) => (await execa("virsh", ["-c", uri, ...args])).stdout,
-      write: (name, text) => {
+      write: (name, content) => {
         const file = path.join(scratch.folder, name);
-        fs.writeFileSync(file, text);
+        fs.writeFileSync(file, content);
         return file;
       },
       stop,

@@ -82,18 +82,24 @@ function clear(folder: string): void {
   fs.rmSync(folder, { recursive: true, force: true });
 }
 
-/** Ends a lab that was started in a copy of the checkout and then left to itself. */
+/**
+ * Ends a lab that was started in a copy of the checkout and then left to itself.
+ * @throws Error when it does not end: the folder has to stay then, for without it nothing can end it
+ */
 function takeDownLab(copy: string): void {
   if (!fs.existsSync(path.join(copy, ".groundwork"))) return;
+  // What is still at work on it, as when only this process is ended, has the stack locked.
+  for (const pid of childrenOf(process.pid)) if (isIn(copy, pid)) endTree(pid);
   const stacks = fs
     .readdirSync(copy)
     .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
-  for (const stack of stacks)
-    spawnSync("make", ["-s", "down", `STACK=${stack}`], {
-      cwd: copy,
-      stdio: "ignore",
-      timeout: 120_000,
-    });
+  const said = stacks.map((stack) => {
+    const options = { cwd: copy, encoding: "utf8", timeout: 120_000 } as const;
+    const { output } = spawnSync("make", ["-s", "down", `STACK=${stack}`], options);
+    return `STACK=${stack}: ${output.join("")}`;
+  });
+  if (fs.existsSync(path.join(copy, ".groundwork")))
+    throw new Error(`The lab in ${copy} could not be taken down: ${said.join("\n")}`);
 }
 
 /** A TCP port of 127.0.0.1 that nothing listened on a moment ago. */
@@ -130,12 +136,24 @@ export function tied(file: string, args: readonly string[]): [string, string[]] 
 /** Ends a process and all its descendants, by their ids. */
 export function endTree(pid: number | undefined): void {
   if (pid === undefined) return;
-  const children = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
-  for (const child of children.stdout.split("\n").filter((line) => line.trim() !== ""))
-    endTree(Number(child));
+  for (const child of childrenOf(pid)) endTree(child);
   try {
     process.kill(pid, "SIGKILL");
   } catch {
     // it ended by itself
+  }
+}
+
+function childrenOf(pid: number): number[] {
+  const listed = spawnSync("ps", ["-o", "pid=", "--ppid", String(pid)], { encoding: "utf8" });
+  return (listed.stdout.match(/\d+/g) ?? []).map(Number);
+}
+
+/** Whether a process works in a folder. */
+function isIn(folder: string, pid: number): boolean {
+  try {
+    return fs.readlinkSync(`/proc/${String(pid)}/cwd`) === folder;
+  } catch {
+    return false; // it has ended
   }
 }

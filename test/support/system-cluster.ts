@@ -7,7 +7,7 @@ import type { ServerAccess } from "../../providers/k3s-cluster/effects/restore.t
 import { check, create, update } from "../../providers/k3s-cluster/provider.ts";
 import type { TurnArguments } from "../../providers/k3s-turn/core/arguments.ts";
 import { update as takeTurn } from "../../providers/k3s-turn/provider.ts";
-import type { Properties } from "../../providers/handler.ts";
+import { type Properties, UnfinishedUpdate } from "../../providers/handler.ts";
 import { pins } from "../../scripts/lib/tools-pins.ts";
 import { toolPaths } from "../../scripts/lib/tools-paths.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
@@ -26,6 +26,8 @@ export interface Wish {
   nodes: readonly string[];
   /** What else is otherwise. */
   changes?: Partial<ClusterArguments>;
+  /** Beside what every server has in its configuration. */
+  serverConfig?: Record<string, unknown>;
 }
 
 const sha256 = (file: string): string =>
@@ -79,12 +81,17 @@ export class SystemCluster {
   async up(wish: Wish): Promise<{ members: Member[]; timings: Record<string, number> }> {
     const { inputs, failures } = await check(this.#state?.inputs ?? {}, this.#arguments(wish));
     if (failures.length > 0) throw new Error(JSON.stringify(failures));
-    const { id = "", outs } =
-      this.#state === undefined
-        ? await create(inputs)
-        : { id: this.#state.id, ...(await update(this.#state.id, this.#state.outs, inputs)) };
-    this.#state = { id, outs, inputs };
-    return outs as unknown as { members: Member[]; timings: Record<string, number> };
+    if (this.#state === undefined) this.#state = { ...(await create(inputs)), inputs };
+    else
+      try {
+        const { outs } = await update(this.#state.id, this.#state.outs, inputs);
+        this.#state = { ...this.#state, outs, inputs };
+      } catch (error) {
+        if (!(error instanceof UnfinishedUpdate)) throw error;
+        this.#state = { ...this.#state, outs: error.outs, inputs };
+        throw error.cause;
+      }
+    return this.#state.outs as unknown as { members: Member[]; timings: Record<string, number> };
   }
 
   kubectl(server: string, args: string): Promise<string> {
@@ -137,7 +144,7 @@ export class SystemCluster {
     return this.#lan.path;
   }
 
-  #arguments({ version, nodes, changes }: Wish): Properties {
+  #arguments({ version, nodes, changes, serverConfig = {} }: Wish): Properties {
     const { k3s, "k3s-before": before } = toolPaths(process.env);
     const path = version === pins.k3s ? k3s : before;
     const args: ClusterArguments = {
@@ -146,7 +153,11 @@ export class SystemCluster {
       ...{ apiAddress: "10.99.7.11", maxUnavailable: 1 },
       ...{ privateKey: this.#lan.privateKey, token: "servers-secret", agentToken: "agents-secret" },
       ...{ drainTimeoutSeconds: 60, timeoutSeconds: 300 },
-      nodes: nodes.map((name) => this.#node(name)),
+      nodes: nodes
+        .map((name) => this.#node(name))
+        .map((node) =>
+          node.role === "server" ? { ...node, config: { ...node.config, ...serverConfig } } : node,
+        ),
     };
     return { ...args, ...changes };
   }

@@ -15,16 +15,24 @@ const obeying = [
 ];
 const sleeping = [0xfb, 0xf4, 0xeb, 0xfc]; // again: sti; hlt; jmp again
 
-/** Uploads an image of 1 MiB whose boot sector obeys the power button, or does not hear it. */
-export async function uploadTinyGuest(
-  lab: ImageVolumeLab,
-  key: string,
-  guest: "obeys" | "ignores",
-): Promise<TestImage> {
+export type TinyGuest = "obeys" | "ignores";
+
+/** A disk of 1 MiB whose boot sector obeys the power button, or does not hear it. */
+export function makeTinyDisk(guest: TinyGuest, key: string): Buffer {
   const disk = Buffer.alloc(2 ** 20);
   Buffer.from(guest === "obeys" ? obeying : sleeping).copy(disk);
   disk.write(key, 256); // so that no two images are the same
   disk.writeUInt16LE(0xaa55, 510);
+  return disk;
+}
+
+/** Uploads such a disk as an image. */
+export async function uploadTinyGuest(
+  lab: ImageVolumeLab,
+  key: string,
+  guest: TinyGuest,
+): Promise<TestImage> {
+  const disk = makeTinyDisk(guest, key);
   const raw = path.join(lab.group.folder, `${key}.raw`);
   const file = path.join(lab.group.folder, key);
   fs.writeFileSync(raw, disk);
@@ -34,15 +42,19 @@ export async function uploadTinyGuest(
   return { key, digest, file, raw, bytes: content.length, virtualBytes: disk.length };
 }
 
-/** A domain with 16 MiB that boots from the device. */
-export function renderTinyDomain(name: string, device: string): string {
+/** A domain with 16 MiB that boots from the device, or from a file. */
+export function renderTinyDomain(
+  name: string,
+  disk: string,
+  source: "dev" | "file" = "dev",
+): string {
   return `<domain type="qemu">
     <name>${name}</name><memory unit="MiB">16</memory><vcpu>1</vcpu>
     <os><type arch="x86_64" machine="q35">hvm</type><boot dev="hd"/></os>
     <features><acpi/></features>
     <devices>
-      <disk type="block" device="disk">
-        <driver name="qemu" type="raw"/><source dev="${device}"/><target dev="vda" bus="virtio"/>
+      <disk type="${source === "dev" ? "block" : "file"}" device="disk">
+        <driver name="qemu" type="raw"/><source ${source}="${disk}"/><target dev="vda" bus="virtio"/>
       </disk>
     </devices>
   </domain>`;

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { GroundworkError, tail } from "../../errors.ts";
+import { hostOf } from "../../host/core/connection.ts";
 import { planFirmware } from "./firmware.ts";
 import { type HostProbe, parseVersion } from "./probe.ts";
 
@@ -13,7 +14,7 @@ export type HostFactsInputs = z.infer<typeof argsSchema>;
 
 const firmwareSchema = z.strictObject({ code: z.string(), vars: z.string() });
 
-export const factsSchema = z.strictObject({
+export const factsSchema = z.object({
   /** The domain type: `kvm`, or `qemu` for emulation. */
   accelerator: z.enum(["kvm", "qemu"]),
   /** Why that one: empty where nothing needs an explanation. */
@@ -77,18 +78,34 @@ export function planFacts(args: HostFactsInputs, probe: HostProbe, host: string)
 }
 
 /**
+ * Refuses another host in the place of one where the stack has something: libvirt's resources would
+ * be looked for on the new one, and stay forgotten on the old one.
+ *
+ * @throws GroundworkError `hypervisor-elsewhere`.
+ */
+export function refuseAnotherHost(old: string, now: string): void {
+  if (hostOf(old) === hostOf(now)) return;
+  throw new GroundworkError({
+    code: "hypervisor-elsewhere",
+    message: `A hypervisor of this stack is at ${old}, and ${now} names another host.`,
+    next: "Give the new host a name of its own in groundwork:hypervisors, and let networks and machines name that; or run `make down` before the change.",
+  });
+}
+
+/**
+ * What another look at the same host finds. Memory in use by our own machines counts as available,
+ * which is why that number never falls below its old value.
+ */
+export function lookAgain(old: HostFactsValues, seen: HostFactsValues): HostFactsValues {
+  const available = Math.max(old.memoryAvailableMiB, seen.memoryAvailableMiB);
+  return { ...seen, memoryAvailableMiB: Math.min(available, seen.memoryMiB) };
+}
+
+/**
  * What a refresh changes: sizes and versions. What decides how a machine is defined stays as it was,
- * so that a probe that fails once never replaces a machine. Memory in use by our own machines counts
- * as available, which is why that number never falls below its old value.
+ * so that a probe that fails once never replaces a machine.
  */
 export function refreshFacts(old: HostFactsValues, seen: HostFactsValues): HostFactsValues {
-  const available = Math.max(old.memoryAvailableMiB, seen.memoryAvailableMiB);
-  return {
-    ...old,
-    libvirtVersion: seen.libvirtVersion,
-    qemuVersion: seen.qemuVersion,
-    cpus: seen.cpus,
-    memoryMiB: seen.memoryMiB,
-    memoryAvailableMiB: Math.min(available, seen.memoryMiB),
-  };
+  const { libvirtVersion, qemuVersion, cpus, memoryMiB, memoryAvailableMiB } = lookAgain(old, seen);
+  return { ...old, libvirtVersion, qemuVersion, cpus, memoryMiB, memoryAvailableMiB };
 }

@@ -1,6 +1,6 @@
+import { uriOnHost } from "../../host/core/uri-on-host.ts";
 import { type Host, openHost } from "../../host/effects/host.ts";
 import { type HostProbe, parseProbe, renderProbe } from "../core/probe.ts";
-import { uriOnHost } from "../core/uri-on-host.ts";
 
 /** Looks at a host once. @throws GroundworkError as `Host.run`, such as `host-unreachable`. */
 export async function readHost(

@@ -1,20 +1,32 @@
 import { quote, quoteAll } from "../../host/core/script.ts";
+import { escapeXml } from "../../host/core/xml.ts";
 
 export interface Folder {
   path: string;
   subfolders: readonly string[];
   /** `<project>/<stack>`. */
   owner: string;
+  /** The stack's name for the host; earlier versions did not know it. */
+  hypervisor?: string | undefined;
 }
 
-/** Names the owner, in a file of this name in the folder. */
+/** Names owner and hypervisor, each in a line, in a file of this name in the folder. */
 const marker = ".groundwork";
 
 /** What the scripts print, having changed nothing, where the folder is someone else's. */
 export const foreign = "foreign";
 
-const ownFolder = ({ path, owner }: Folder): string =>
-  `[ "$(cat ${quote(`${path}/${marker}`)} 2>/dev/null)" = ${quote(owner)} ]`;
+const linesOf = ({ owner, hypervisor }: Folder): string[] => [
+  owner,
+  ...(hypervisor === undefined ? [] : [hypervisor]),
+];
+
+/** A folder without the hypervisor's name is of an earlier version. */
+function ownFolder(folder: Folder): string {
+  const marks = new Set([folder.owner, linesOf(folder).join("\n")]);
+  const mark = `"$(cat ${quote(`${folder.path}/${marker}`)} 2>/dev/null)"`;
+  return `case ${mark} in ${[...marks].map(quote).join(" | ")}) true ;; *) false ;; esac`;
+}
 
 /** Makes the folder, or completes it; refuses one that has something in it and is not the owner's. */
 export function renderEnsure(folder: Folder): string {
@@ -29,7 +41,7 @@ export function renderEnsure(folder: Folder): string {
     "group=$(id -gn libvirt-qemu 2>/dev/null || id -gn qemu 2>/dev/null || true)",
     `if [ -n "$group" ]; then chgrp -- "$group" ${quote(folder.path)}; chmod 0710 -- ${quote(folder.path)}`,
     `else chmod 0711 -- ${quote(folder.path)}; fi`,
-    `printf '%s\\n' ${quote(folder.owner)} >${quote(`${folder.path}/${marker}`)}`,
+    `printf '%s\\n' ${quoteAll(linesOf(folder))} >${quote(`${folder.path}/${marker}`)}`,
   ].join("\n");
 }
 
@@ -44,8 +56,8 @@ export function renderProbe(folder: Folder): string {
 }
 
 /**
- * Removes the owner's domains that are still defined, then the folder, then the folders above it
- * that are empty and bear our names. Does nothing where the folder is gone.
+ * Removes the owner's domains that are still defined and log into this folder, then the folder, then
+ * the folders above it that are empty and bear our names. Does nothing where the folder is gone.
  *
  * @param uri libvirt's URI as seen from the hypervisor itself.
  */
@@ -57,7 +69,10 @@ export function renderRemove(folder: Folder, uri: string): string {
     `${ownFolder(folder)} || { echo ${foreign}; exit 0; }`,
     `domains=$(${virsh} list --all --uuid)`, // fails where libvirt does not answer
     "for domain in $domains; do",
-    `  ${virsh} dumpxml "$domain" | grep -qF -e ${quote(`owner="${folder.owner}"`)} -e ${quote(`owner='${folder.owner}'`)} || continue`,
+    `  xml=$(${virsh} dumpxml "$domain") || continue`,
+    `  grep -qF -e ${quote(`owner="${folder.owner}"`)} -e ${quote(`owner='${folder.owner}'`)} <<<"$xml" || continue`,
+    // The stack may have other folders on this host, with machines that run.
+    `  grep -qF ${quote(`<log file='${escapeXml(folder.path)}/logs/`)} <<<"$xml" || continue`,
     `  ${virsh} destroy "$domain" 2>/dev/null || true`,
     `  ${virsh} undefine "$domain" --nvram --managed-save --snapshots-metadata`,
     "done",

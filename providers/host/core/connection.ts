@@ -73,6 +73,17 @@ function sshConnection(
   };
 }
 
+/**
+ * Names the machine that a libvirt URI leads to: another user, key or socket leads to the same one.
+ *
+ * @throws GroundworkError as `parseLibvirtUri`.
+ */
+export function hostOf(uri: string): string {
+  const connection = parseLibvirtUri(uri);
+  if (connection.kind === "local") return "local";
+  return `${connection.hostname}:${String(connection.port ?? 22)}`;
+}
+
 const hostExample = "ssh://deploy@192.168.122.250 or local:";
 
 /**

@@ -64,6 +64,12 @@ gw_start_domain() {
 }
 `.trim();
 
+/** A script of its own for `domainLibrary`. @param uri of libvirt, as its own host reaches it */
+export function renderDomainScript(uri: string, ...commands: readonly string[]): string {
+  const beginning = ["set -euo pipefail", `libvirt_uri=${quote(uri)}`, domainLibrary];
+  return [...beginning, ...commands].join("\n");
+}
+
 /** Stops the domains that have the volume open; with `startAgain` its tags remember which. */
 export function renderStopDomains(
   commands: VolumeGroupCommands,

@@ -168,7 +168,8 @@ export interface VolumeMarks {
 export const prefix = "groundwork.";
 /** What stands before a domain's UUID in the tag that says that we stopped it. */
 export const stoppedPrefix = `${prefix}stopped=`;
-const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+/** As libvirt writes a UUID. */
+export const uuidPattern = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /** The tags that say this. LVM allows letters, digits and `_+.-/=!:&#` in them. */
 export function buildTags(marks: VolumeMarks): string[] {

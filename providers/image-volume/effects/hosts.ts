@@ -1,6 +1,7 @@
 import pLimit, { type LimitFunction } from "p-limit";
 import { redact, tail } from "../../errors.ts";
 import { quote } from "../../host/core/script.ts";
+import { uriOnHost } from "../../host/core/uri-on-host.ts";
 import { type Host, openHost } from "../../host/effects/host.ts";
 import { traceParent } from "../../telemetry/effects/telemetry.ts";
 import { renderProbe } from "../core/commands.ts";
@@ -55,7 +56,7 @@ export function readCacheLayout(env: NodeJS.ProcessEnv = process.env): CacheLayo
 
 /** The libvirt URI under which the host itself reaches its daemon. */
 export function localUri(uri: string): string {
-  return knownHost(uri).host.connection.kind === "local" ? uri : "qemu:///system";
+  return uriOnHost(knownHost(uri).host.connection);
 }
 
 /**

@@ -83,6 +83,8 @@ export const clusterSchema = z.strictObject({
   privateKey: z.string().min(1),
   token: z.string().min(1),
   agentToken: z.string().min(1),
+  /** Another number has every node make its certificates anew. Default: 0. */
+  certificateGeneration: z.number().int().nonnegative().optional(),
   maxUnavailable: z.number().int().positive(),
   drainTimeoutSeconds: z.number().positive(),
   timeoutSeconds: z.number().positive(),
@@ -95,7 +97,9 @@ export const wishSchema = z.object({
   cluster: z.string(),
   version: z.string(),
   datastore: z.enum(["sqlite", "etcd"]),
+  certificateGeneration: z.number().optional(),
   maxUnavailable: z.number(),
+  waitForReady: z.boolean(),
   nodes: z.array(z.object({ name: z.string(), role: z.enum(["server", "agent"]) })),
 });
 

@@ -6,7 +6,8 @@
  * digest was right, so that it is hashed once. URLs are given to curl on its standard input.
  *
  * Marks outlive a run that could not go on: `pending`, that a file changed with which k3s was not started
- * yet; `restart`, that these are tokens; `restoring`, that what is in etcd's folder is not whole.
+ * yet; `restart`, that these are tokens; `restoring`, that what is in etcd's folder is not whole;
+ * `certificates`, of which generation they are.
  */
 export const nodeLibrary = String.raw`set -euo pipefail
 umask 022
@@ -133,6 +134,19 @@ discard_restoring() {
   [ -e "$own/restoring" ] || return 0
   rm -rf /var/lib/rancher/k3s/server/db/etcd
   rm -f "$own/restoring"
+}
+
+renew_certificates() { # those that k3s made for itself, in its own time as it starts
+  local have=0
+  [ ! -s "$own/certificates" ] || have=$(cat "$own/certificates")
+  if [ -e "$own/joined" ] && [ "$have" != "$2" ]; then
+    change
+    systemctl stop "$1"
+    /usr/local/bin/k3s certificate rotate >"$own/certificates.log" 2>&1 </dev/null ||
+      fail "$(tail -n 5 "$own/certificates.log")"
+    say "its certificates are made anew"
+  fi
+  echo "$2" >"$own/certificates"
 }
 
 run_unit() {

@@ -43,20 +43,35 @@ export interface NodeOrder {
   node: NodeArguments;
   files: readonly NodeFile[];
   artifacts: readonly ArtifactOrder[];
+  /** Its certificates are made anew where they are of another one. Default: 0, that of a new node. */
+  certificateGeneration?: number | undefined;
   /** A snapshot in the object store: a server without data begins with its content. */
   restoreFrom?: string | undefined;
+  /** Whether a node on which another binary was put last is left alone. */
+  keepsBinary?: boolean | undefined;
 }
+
+/** The script that has a new node get its binary, while it is not known yet how the node joins. */
+export function renderFetch({ node, artifacts }: Pick<NodeOrder, "node" | "artifacts">): string {
+  return [nodeLibrary, ...artifacts.map((each) => renderArtifact(each, node))].join("\n");
+}
+
+const unlessMarked = ({ name, target, want }: ArtifactOrder): string =>
+  `is_marked ${[name, target, want].map(quote).join(" ")} || { echo '${resultMark}same'; exit 0; }`;
 
 /**
  * The script that makes a node what it shall be: files, binary, unit, running. What is right already
  * stays as it is; k3s is restarted only for a change, and nobody waits for it here.
  */
-export function renderApply({ node, files, artifacts, restoreFrom }: NodeOrder): string {
+export function renderApply(order: NodeOrder): string {
+  const { node, files, artifacts, restoreFrom, keepsBinary, certificateGeneration = 0 } = order;
   return [
     nodeLibrary,
+    ...(keepsBinary === true ? artifacts.map(unlessMarked) : []),
     ...files.map(renderFile),
     ...artifacts.map((each) => renderArtifact(each, node)),
     restoreFrom === undefined ? "discard_restoring" : `restore_once ${quote(restoreFrom)}`,
+    `renew_certificates ${unitOf(node.role)} ${String(certificateGeneration)}`,
     `run_unit ${unitOf(node.role)}`,
   ].join("\n");
 }
@@ -70,6 +85,8 @@ export interface NodeProbe {
   active: boolean;
   /** SHA-256 of the file with its token; `-` where it has none, or is still to start with it. */
   token: string;
+  /** Of which generation its certificates are. */
+  certificates: number;
   /** The server in its configuration; empty where it has none. */
   server: string;
 }
@@ -88,8 +105,9 @@ export function renderProbe(role: NodeArguments["role"]): string {
     "[ ! -e /var/lib/groundwork/k3s/joined ] || joined=yes",
     `case $(systemctl is-active ${unitOf(role)}) in active | activating | reloading) active=yes ;; esac`,
     `token=-; [ ! -s ${tokenFile} ] || [ -e /var/lib/groundwork/k3s/restart ] || token=$(sha256sum ${tokenFile} | cut -d ' ' -f 1)`,
+    "certificates=$(tr -cd 0-9 </var/lib/groundwork/k3s/certificates 2>/dev/null)",
     `server=$(sed -n 's/^server: *"\\{0,1\\}\\([^"]*\\).*/\\1/p' /etc/rancher/k3s/config.yaml 2>/dev/null | head -n 1)`,
-    `printf '${probeMark}%s %s %s %s %s\\n' "$data" "$joined" "$active" "$token" "$server"`,
+    `printf '${probeMark}%s %s %s %s %s %s\\n' "$data" "$joined" "$active" "$token" "\${certificates:-0}" "$server"`,
   ].join("\n");
 }
 
@@ -97,9 +115,15 @@ export function renderProbe(role: NodeArguments["role"]): string {
 export function parseProbe(output: string): NodeProbe | undefined {
   const line = output.split("\n").find((each) => each.startsWith(probeMark));
   if (line === undefined) return undefined;
-  const [data, joined, active, token, server = ""] = line.slice(probeMark.length).split(" ");
+  const [data, joined, active, token = "", certificates, server = ""] = line
+    .slice(probeMark.length)
+    .split(" ");
   if (data !== "none" && data !== "sqlite" && data !== "etcd") return undefined;
-  return { data, joined: joined === "yes", active: active === "yes", token: token ?? "", server };
+  if (certificates === undefined || !/^\d+$/.test(certificates)) return undefined;
+  return {
+    ...{ data, joined: joined === "yes", active: active === "yes", token },
+    ...{ certificates: Number(certificates), server },
+  };
 }
 
 /** Reads what `renderApply` printed: whether k3s was started or started anew. */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { ClusterWish } from "./arguments.ts";
 
 /** A node as the API lists it. */
 export interface ObservedNode {
@@ -76,6 +77,30 @@ export function parseNodes(text: string): ObservedNode[] | undefined {
         };
       })
     : undefined;
+}
+
+/** Whether a node does not do its part: it is not Ready, or a server of which k3s says that it has no vote. */
+export function isAway(node: ObservedNode): boolean {
+  return !node.ready || node.votes === false;
+}
+
+/**
+ * Who keeps these nodes from being restarted or drained: servers that are away, and for agents those of
+ * them that are, where they would be too many together. What is away itself waits for nobody.
+ */
+export function listBlocking(
+  wish: Pick<ClusterWish, "nodes" | "maxUnavailable">,
+  seen: readonly ObservedNode[],
+  names: readonly string[],
+): string[] {
+  const away = new Set(seen.filter(isAway).map(({ name }) => name));
+  if (names.every((name) => away.has(name))) return [];
+  const others = wish.nodes.filter(({ name }) => away.has(name) && !names.includes(name));
+  const of = (role: "server" | "agent"): string[] =>
+    others.filter((node) => node.role === role).map(({ name }) => name);
+  const isAgent = wish.nodes.some(({ name, role }) => names.includes(name) && role === "agent");
+  const tooMany = isAgent && of("agent").length + names.length > wish.maxUnavailable;
+  return [...of("server"), ...(tooMany ? of("agent") : [])];
 }
 
 function parseJson(text: string): unknown {

@@ -1,6 +1,6 @@
 import { GroundworkError } from "../../errors.ts";
 import type { ClusterWish } from "./arguments.ts";
-import { clusterLabel, type ObservedNode } from "./observed.ts";
+import { clusterLabel, isAway, type ObservedNode } from "./observed.ts";
 import { compareVersions, parseVersion } from "./version.ts";
 
 /** One thing that is done to a cluster. Steps are carried out in their order. */
@@ -15,6 +15,7 @@ export type Step =
   | { kind: "rotateToken"; servers: readonly string[] }
   /** One after the other is started with its new token. */
   | { kind: "renewTokens"; nodes: readonly string[] }
+  | { kind: "renewCertificates"; nodes: readonly string[] }
   | { kind: "snapshot" }
   | { kind: "upgradeServer"; node: string; from: string; to: string }
   /** One batch: these are away at the same time. */
@@ -32,6 +33,8 @@ export type ObservedCluster =
       datastore: ClusterWish["datastore"];
       /** Names of nodes that do not run with the tokens that are wished for. */
       staleTokens: readonly string[];
+      /** Names of nodes whose certificates are of another generation. */
+      staleCertificates: readonly string[];
     };
 
 /**
@@ -64,22 +67,34 @@ export function planCluster(
   const byName = new Map(observed.nodes.map((node) => [node.name, node]));
   const present = (name: string): boolean => byName.has(name);
   const wished = new Set(wish.nodes.map(({ name }) => name));
-  const outdated = (role: "server" | "agent"): ObservedNode[] =>
-    names(role).flatMap((name) => {
+  /** First those that are away already, for nobody else may go before they are back. */
+  const outdated = (role: "server" | "agent"): ObservedNode[] => {
+    const nodes = names(role).flatMap((name) => {
       const node = byName.get(name);
       return node === undefined || node.version === wish.version ? [] : [node];
     });
+    return [...nodes.filter(isAway), ...nodes.filter((node) => !isAway(node))];
+  };
   refuseVersions(wish, observed.nodes);
   const servers = outdated("server");
   const agents = outdated("agent").map(({ name }) => name);
-  /** An upgrade renews them by the way. */
+  const among = (role: "server" | "agent", list: readonly string[]): string[] =>
+    names(role).filter((name) => present(name) && list.includes(name));
+  const stale = (role: "server" | "agent"): string[] => among(role, observed.staleTokens);
+  /** An upgrade renews tokens and certificates by the way, and a restart for tokens the latter. */
   const renew = (role: "server" | "agent"): Step[] => {
     const upgraded = outdated(role).map(({ name }) => name);
-    const nodes = stale(role).filter((name) => !upgraded.includes(name));
-    return nodes.length > 0 ? [{ kind: "renewTokens", nodes }] : [];
+    const tokens = stale(role).filter((name) => !upgraded.includes(name));
+    const certificates = among(role, observed.staleCertificates).filter(
+      (name) => !upgraded.includes(name) && !tokens.includes(name),
+    );
+    return [
+      ...(tokens.length > 0 ? [{ kind: "renewTokens", nodes: tokens } as const] : []),
+      ...(certificates.length > 0
+        ? [{ kind: "renewCertificates", nodes: certificates } as const]
+        : []),
+    ];
   };
-  const stale = (role: "server" | "agent"): string[] =>
-    names(role).filter((name) => present(name) && observed.staleTokens.includes(name));
   const cordoned = observed.nodes.filter(
     ({ name, cordonedByUs, version }) =>
       cordonedByUs && version === wish.version && wished.has(name),
@@ -121,6 +136,24 @@ export function planCluster(
     ...(cordoned.length > 0
       ? [{ kind: "uncordon", nodes: cordoned.map(({ name }) => name) } as const]
       : []),
+  ];
+}
+
+/** The plan as preview shows it; what is not Ready is waited for, whatever else is done. */
+export function renderPlan(
+  wish: ClusterWish,
+  observed: ObservedCluster,
+  ours: readonly string[],
+): string[] {
+  const steps = planCluster(wish, observed, ours).map(renderStep);
+  const nodes = observed.kind === "exists" && wish.waitForReady ? observed.nodes : [];
+  const away = nodes.filter(
+    ({ name, ready }) => !ready && wish.nodes.some((node) => node.name === name),
+  );
+  if (away.length === 0) return steps;
+  return [
+    ...steps,
+    `wait until ${away.map(({ name }) => name).join(", ")} can be seen to be Ready`,
   ];
 }
 
@@ -183,6 +216,8 @@ export function renderStep(step: Step): string {
       return `have servers ${step.servers.join(", ")} take a new server token`;
     case "renewTokens":
       return `restart ${step.nodes.join(", ")} with new tokens, one after the other`;
+    case "renewCertificates":
+      return `have ${step.nodes.join(", ")} make new certificates, one after the other`;
     case "snapshot":
       return "save the datastore";
     case "upgradeServer":

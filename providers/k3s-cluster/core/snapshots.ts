@@ -24,13 +24,13 @@ export function renderSnapshotStore(
   return `# Written by Groundwork; changes made here are lost.\n${stringify(settings, { lineWidth: 0, defaultStringType: "QUOTE_DOUBLE", defaultKeyType: "PLAIN" })}`;
 }
 
-/**
- * Saves the datastore on a server, under a name; also into the object store where one is configured.
- * SQLite is copied while k3s stands still.
- */
-export function renderSnapshot(datastore: "sqlite" | "etcd", name: string): string {
-  if (datastore === "etcd")
-    return `exec /usr/local/bin/k3s etcd-snapshot save --name ${quote(name)}`;
+/** Saves etcd on a server, under a name; also into the object store where one is configured. */
+export function renderSnapshot(name: string): string {
+  return `exec /usr/local/bin/k3s etcd-snapshot save --name ${quote(name)}`;
+}
+
+/** Copies a server's SQLite, under a name, while k3s stands still. */
+export function renderSqliteCopy(name: string): string {
   const folder = "/var/lib/groundwork/k3s/snapshots";
   return [
     "set -e",

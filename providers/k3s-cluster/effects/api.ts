@@ -75,7 +75,7 @@ export async function awaitApi(
   let nodes: readonly ObservedNode[] = [];
   const seen = new Set<string>();
   const ticker = setInterval(() => {
-    report(`${deadline.elapsed().toFixed(0)} s: ${missing.join("; ")}`);
+    if (missing.length > 0) report(`${deadline.elapsed().toFixed(0)} s: ${missing.join("; ")}`);
   }, tickMs);
   try {
     while (!deadline.passed()) {

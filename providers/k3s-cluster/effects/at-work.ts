@@ -1,9 +1,11 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { GroundworkError } from "../../errors.ts";
 import type { Guest } from "../../host/effects/host.ts";
 import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { type Membership, unitOf } from "../core/node-files.ts";
-import type { NodeProbe } from "../core/node-script.ts";
-import type { ObservedNode } from "../core/observed.ts";
-import { awaitApi } from "./api.ts";
+import type { NodeOrder, NodeProbe } from "../core/node-script.ts";
+import { listBlocking, type ObservedNode } from "../core/observed.ts";
+import { awaitAnswer, awaitApi } from "./api.ts";
 import type { Deadline } from "./guests.ts";
 
 /** A cluster at work: what all steps share. */
@@ -15,7 +17,11 @@ export interface Rollout {
   /** A server whose API answers, or the one that founds the cluster. */
   through: NodeArguments;
   report: (line: string) => void;
-  apply: (node: NodeArguments, membership: Membership) => Promise<"started" | "restarted" | "same">;
+  apply: (
+    node: NodeArguments,
+    membership: Membership,
+    bounds?: Pick<NodeOrder, "restoreFrom" | "keepsBinary">,
+  ) => Promise<"started" | "restarted" | "same">;
 }
 
 export function guestOf(rollout: Pick<Rollout, "guests">, name: string): Guest {
@@ -75,8 +81,42 @@ export async function awaitRestarted(rollout: Rollout, node: NodeArguments): Pro
   await awaitNodes(rollout, [node]);
 }
 
+/**
+ * Waits until so many of the others are there that these nodes may be restarted or drained.
+ *
+ * @returns the nodes as the API lists them then.
+ * @throws GroundworkError `k3s-node-away`
+ */
+export async function awaitRoom(
+  { args, deadline, report, ...rollout }: Rollout,
+  names: readonly string[],
+): Promise<readonly ObservedNode[]> {
+  const guest = guestOf(rollout, rollout.through.name);
+  let told = "";
+  for (;;) {
+    const seen = await awaitAnswer({ guest, deadline });
+    const blocking = listBlocking(args, seen, names);
+    if (blocking.length === 0) return seen;
+    const why = `${blocking.join(", ")} ${blocking.length > 1 ? "are" : "is"} away`;
+    if (told !== why) report(`${names.join(", ")} waits: ${why}`);
+    told = why;
+    if (deadline.passed())
+      throw new GroundworkError({
+        code: "k3s-node-away",
+        message: `${names.join(", ")} could not be changed after ${deadline.elapsed().toFixed(0)} s: ${why}.`,
+        next: "Bring these nodes back, then `make up` goes on.",
+      });
+    await sleep(1000);
+  }
+}
+
 /** Has a node run with what it shall have, and waits for it where that is something else. */
 export async function renew(rollout: Rollout, node: NodeArguments): Promise<void> {
+  const isOther = ({ name, role }: NodeArguments): boolean =>
+    role === "server" && name !== node.name;
+  // A server more that is away may be one too many for etcd.
+  if (node.role === "server" && rollout.args.nodes.some(isOther))
+    await awaitRoom(rollout, [node.name]);
   const became = await rollout.apply(node, await membershipOf(rollout, node));
   if (became === "same") return;
   rollout.report(`${node.name}: k3s was ${became} with what changed`);

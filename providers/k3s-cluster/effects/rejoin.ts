@@ -1,7 +1,7 @@
 import { say } from "../../telemetry/effects/log.ts";
 import type { ClusterArguments } from "../core/arguments.ts";
-import { forgetNode, nodeApplier } from "./apply-node.ts";
-import { awaitNodes, nodeOf, type Rollout, serverUrl } from "./at-work.ts";
+import { joinAnew, nodeApplier } from "./apply-node.ts";
+import { nodeOf, type Rollout } from "./at-work.ts";
 import type { Deadline } from "./guests.ts";
 import { explain } from "./rollout.ts";
 
@@ -28,10 +28,8 @@ export async function rejoin(
     through: nodeOf({ args }, through),
   };
   try {
-    if (isListed) await forgetNode(base, name);
-    const apply = nodeApplier(args, base);
-    await apply(node, { kind: "joins", server: serverUrl(base.through) });
-    await awaitNodes({ ...base, apply }, [node]);
+    const { apply } = nodeApplier(args, base);
+    await joinAnew({ ...base, apply }, node, isListed);
   } catch (error) {
     throw await explain({ ...args, nodes: [node] }, guests, error);
   }

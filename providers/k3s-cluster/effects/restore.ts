@@ -1,3 +1,4 @@
+import { GroundworkError } from "../../errors.ts";
 import type { Guest } from "../../host/effects/host.ts";
 import {
   type EtcdSnapshot,
@@ -10,7 +11,7 @@ import {
   stopScript,
 } from "../core/restore.ts";
 import { sayMark } from "../core/node-script.ts";
-import { renderSnapshot } from "../core/snapshots.ts";
+import { renderSnapshot, snapshotStoreFile } from "../core/snapshots.ts";
 import { awaitAnswer } from "./api.ts";
 import { serverUrl } from "./at-work.ts";
 import { startDeadline } from "./guests.ts";
@@ -22,18 +23,44 @@ export interface ServerAccess {
 }
 
 /** What a server can be restored from, the newest last. @throws GroundworkError `command-failed`. */
-export async function readSnapshots({ guest }: ServerAccess): Promise<EtcdSnapshot[]> {
+export async function readSnapshots({
+  guest,
+}: Pick<ServerAccess, "guest">): Promise<EtcdSnapshot[]> {
   const output = await guest.run(listSnapshotsScript, {
     ...{ purpose: "list snapshots of etcd", timeoutSeconds: 120 },
   });
   return parseSnapshots(output).sort((a, b) => a.takenSeconds - b.takenSeconds);
 }
 
-/** Saves etcd under a name, to which k3s adds the node's and the time. */
-export async function saveSnapshot({ guest }: ServerAccess, name: string): Promise<void> {
-  await guest.run(renderSnapshot("etcd", name), {
-    ...{ purpose: "save etcd", timeoutSeconds: 300 },
-  });
+/**
+ * Saves etcd under a name, to which k3s adds the node's and the time. That a snapshot did not get into the
+ * object store is for k3s no more than a line in its log, so it is looked for there.
+ *
+ * @throws GroundworkError `snapshot-not-stored`
+ */
+export async function saveSnapshot(
+  server: Pick<ServerAccess, "guest">,
+  name: string,
+): Promise<void> {
+  const { guest } = server;
+  const run = (script: string, purpose: string): Promise<string> =>
+    guest.run(script, { purpose, timeoutSeconds: 300 });
+  const stored = async (): Promise<string[]> =>
+    (await readSnapshots(server)).flatMap((each) => (each.place === "store" ? [each.name] : []));
+  const hasStore = await run(
+    `[ ! -s ${snapshotStoreFile} ] || echo yes`,
+    "see where snapshots are kept",
+  );
+  const before = hasStore.trim() === "yes" ? await stored() : undefined;
+  await run(renderSnapshot(name), "save etcd");
+  if (before === undefined) return;
+  const isNew = (each: string): boolean => each.startsWith(`${name}-`) && !before.includes(each);
+  if (!(await stored()).some(isNew))
+    throw new GroundworkError({
+      code: "snapshot-not-stored",
+      message: `etcd was saved on "${guest.name}", and the snapshot is not in the object store.`,
+      next: `The journal of k3s says why, such as keys or bucket of snapshots.store: make ssh M=${guest.name}, then sudo journalctl -u k3s.`,
+    });
 }
 
 export interface Restore {

@@ -7,10 +7,25 @@ import { renderKubeconfig } from "../core/kubeconfig.ts";
 import type { NodeProbe } from "../core/node-script.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { planBeginning, planCluster, renderStep } from "../core/plan.ts";
-import { awaitNodes, guestOf, presentDatastore, renew, required, type Rollout } from "./at-work.ts";
+import {
+  awaitNodes,
+  guestOf,
+  nodeOf,
+  presentDatastore,
+  renew,
+  required,
+  type Rollout,
+} from "./at-work.ts";
 import { tokenDigest } from "../core/tokens.ts";
-import { awaitAnswer, awaitApi, readApi, readKubeconfig, runKubectl } from "./api.ts";
-import { forgetNode, nodeApplier } from "./apply-node.ts";
+import { awaitAnswer, awaitApi, readKubeconfig, runKubectl } from "./api.ts";
+import { forgetNode, joinAnew, nodeApplier } from "./apply-node.ts";
+import {
+  type Entrance,
+  enterNodes,
+  findAnswering,
+  listLate,
+  lookAtServers,
+} from "./find-cluster.ts";
 import { awaitProbe, openNodes, readDiagnosis, startDeadline } from "./guests.ts";
 import { runStep } from "./steps.ts";
 
@@ -54,24 +69,14 @@ async function roll(
   const time = (name: string): void => {
     timings[name] ??= Math.round(deadline.elapsed() * 10) / 10;
   };
-  const probes = new Map(
-    args.nodes.map(({ name, role }) => [
-      name,
-      awaitProbe(guestOf({ guests }, name), role, deadline).then((probe) => {
-        time("first node entered");
-        report(`${deadline.elapsed().toFixed(0)} s: ${name} can be entered`);
-        return probe;
-      }),
-    ]),
-  );
-  for (const probe of probes.values()) probe.catch(() => undefined); // each is awaited in its turn
+  const { apply, prepare } = nodeApplier(args, { guests, report });
+  const entrance = enterNodes({ args, guests, deadline, report }, (node, { joined, active }) => {
+    time("first node entered");
+    if (!joined && !active) prepare(node);
+  });
+  const base = { args, deadline, guests, report, apply, probes: entrance.probes };
   const servers = args.nodes.filter(({ role }) => role === "server");
-  const sightings = await Promise.all(
-    servers.map(async ({ name }) => {
-      const { data } = await required(probes, name);
-      return { name, hasData: data !== "none" };
-    }),
-  );
+  const sightings = await lookAtServers(entrance, servers);
   time("servers entered");
   const beginning = planBeginning(
     sightings,
@@ -80,34 +85,38 @@ async function roll(
     args.restoreFrom !== undefined,
   );
   if (beginning.kind === "refused") throw beginning.reason;
-  const candidates = beginning.kind === "exists" ? beginning.servers : [beginning.server];
-  const restored = beginning.kind === "restore" ? beginning.server : undefined;
-  const apply = nodeApplier(args, { guests, report }, restored);
-  const of = (names: readonly string[]): NodeArguments[] =>
-    servers.filter(({ name }) => names.includes(name));
-  const base = { args, deadline, guests, probes, report, apply };
-
   const found = beginning.kind === "found";
   const through =
-    found || restored !== undefined
-      ? of(candidates)[0]
-      : await findAnswering({ guests, deadline, report }, of(candidates));
-  if (through === undefined) throw new Error("a cluster has a server");
+    beginning.kind === "exists"
+      ? await findAnswering(
+          base,
+          beginning.servers.map((name) => nodeOf(base, name)),
+          beginning.servers.length === 1 && sightings.length === servers.length,
+        )
+      : nodeOf(base, beginning.server);
   const rollout: Rollout = { ...base, through };
-  if (restored !== undefined) probes.set(restored, Promise.resolve(await restore(rollout)));
-  const seen = found ? [] : await readStale(rollout);
-  const staleTokens = await listStaleTokens(rollout, seen);
+  if (beginning.kind === "restore") {
+    const probe = await restore(rollout);
+    entrance.probes.set(through.name, Promise.resolve(probe));
+    entrance.known.set(through.name, probe);
+  }
+  if (!found) time("API answers");
+  const { seen, late } = found ? { seen: [], late: [] } : await readPresent(rollout, entrance);
   const steps = planCluster(
     args,
     found
       ? { kind: "none" }
-      : { kind: "exists", nodes: seen, staleTokens, datastore: await presentDatastore(rollout) },
+      : {
+          ...{ kind: "exists", nodes: seen, datastore: await presentDatastore(rollout) },
+          ...listStale(args, entrance, seen),
+        },
     before.ours,
   );
   const renewed = (): Rollout["deadline"] => startDeadline(args.timeoutSeconds);
   /** Only where a cluster is founded all of its nodes have the time together. */
   const unhurried = (): Rollout => (found ? rollout : { ...rollout, deadline: renewed() });
   const pending: Promise<void>[] = [];
+  let answers: Promise<unknown> = Promise.resolve();
   for (const step of steps) {
     report(renderStep(step));
     const work = runStep(unhurried(), step);
@@ -117,14 +126,27 @@ async function roll(
     // What fails meanwhile ends the wait for what can no longer come.
     else await Promise.race([work, ...pending.map((each) => each.then(() => work))]);
     work.catch(() => undefined);
+    if (step.kind === "found")
+      answers = work
+        .then(() => awaitApi(apiOf(rollout), anyAnswer))
+        .then(() => time("API answers"));
+    answers.catch(() => undefined);
   }
   await Promise.all(pending);
-  // What changed on nodes that were there before, servers one by one.
-  for (const node of args.nodes.filter(({ name }) => seen.some((each) => each.name === name)))
+  // What changed on nodes that were there before, servers one by one: first what is away already.
+  const present = args.nodes.filter(({ name }) => seen.some((each) => each.name === name));
+  const isReady = ({ name }: NodeArguments): boolean =>
+    seen.some((each) => each.name === name && each.ready);
+  const entered = present.filter(({ name }) => !late.includes(name));
+  for (const node of [...entered.filter((each) => !isReady(each)), ...entered.filter(isReady)])
     await renew(unhurried(), node);
+  for (const name of late) await takeLate(unhurried(), nodeOf(base, name));
   time("k3s started everywhere");
+  await answers;
   const nodes = await settle(unhurried());
   time("all as wished");
+  const phases = Object.entries(timings).sort(([, one], [, other]) => one - other);
+  report(phases.map(([name, seconds]) => `${name} after ${seconds.toFixed(0)} s`).join(", "));
   const kubeconfig = await readKubeconfig(guestOf(rollout, through.name));
   return {
     nodes,
@@ -134,11 +156,24 @@ async function roll(
   };
 }
 
+/** Nothing but that the API answers. */
+const anyAnswer = { version: "", nodes: [], ready: false, coreDns: false };
+
+const apiOf = ({ guests, through, deadline, report }: Rollout) => ({
+  ...{ guest: guestOf({ guests }, through.name), deadline, report },
+});
+
+/** A node of the cluster that could be entered in the end. */
+async function takeLate(rollout: Rollout, node: NodeArguments): Promise<void> {
+  const { joined } = await required(rollout.probes, node.name);
+  return joined ? renew(rollout, node) : joinAnew(rollout, node, true);
+}
+
 /** Has a new server begin with a snapshot; what the one before it was known by is forgotten. */
 async function restore(rollout: Rollout): Promise<NodeProbe> {
   const { args, through, deadline, report } = rollout;
   report(`${through.name} begins with snapshot ${args.restoreFrom ?? ""}`);
-  await rollout.apply(through, { kind: "founds" });
+  await rollout.apply(through, { kind: "founds" }, { restoreFrom: args.restoreFrom });
   const guest = guestOf(rollout, through.name);
   await awaitAnswer({ guest, deadline });
   const password = `${through.name}.node-password.k3s`;
@@ -148,61 +183,50 @@ async function restore(rollout: Rollout): Promise<NodeProbe> {
   return awaitProbe(guest, "server", deadline);
 }
 
-/** A server that has the cluster's data and answers; those that stand still are started. */
-async function findAnswering(
-  { guests, deadline, report }: Pick<Rollout, "guests" | "deadline" | "report">,
-  servers: readonly NodeArguments[],
-): Promise<NodeArguments | undefined> {
-  for (const { name } of servers)
-    await guestOf({ guests }, name).run("systemctl start --no-block k3s", {
-      purpose: "start k3s",
-    });
-  for (;;) {
-    for (const server of servers)
-      if ((await readApi(guestOf({ guests }, server.name), 30)).kind === "answers") return server;
-    const [first] = servers;
-    if (first === undefined) return undefined;
-    report(`${deadline.elapsed().toFixed(0)} s: no server's API answers yet`);
-    if (deadline.passed())
-      throw new GroundworkError({
-        code: "k3s-not-ready",
-        message: `none of its servers' APIs answers (${servers.map(({ name }) => name).join(", ")}).`,
-        next: "See docs/k3s.md, API unreachable.",
-      });
-  }
-}
-
-/** What the API lists, less the Nodes of machines whose disk was made anew: these are deleted. */
-async function readStale(rollout: Rollout): Promise<readonly ObservedNode[]> {
+/**
+ * What the API lists, less the Nodes of machines whose disk was made anew: these are deleted.
+ *
+ * @returns the others, and the names of those among them that cannot be entered yet.
+ */
+async function readPresent(
+  rollout: Rollout,
+  entrance: Entrance,
+): Promise<{ seen: readonly ObservedNode[]; late: readonly string[] }> {
   const guest = guestOf(rollout, rollout.through.name);
   const nodes = await awaitAnswer({ guest, deadline: rollout.deadline });
-  const stale: string[] = [];
-  for (const { name } of rollout.args.nodes)
-    if (nodes.some((node) => node.name === name)) {
-      const probe = await required(rollout.probes, name);
-      if (!probe.joined) stale.push(name);
-    }
+  const wished = rollout.args.nodes.map(({ name }) => name);
+  const listed = wished.filter((name) => nodes.some((node) => node.name === name));
+  const late = await listLate(entrance, listed);
+  for (const name of late) rollout.report(`${name} cannot be entered yet; it comes last`);
+  const stale = listed.filter((name) => entrance.known.get(name)?.joined === false);
   for (const name of stale) await forgetNode(rollout, name);
-  return nodes.filter(({ name }) => !stale.includes(name));
+  return { seen: nodes.filter(({ name }) => !stale.includes(name)), late };
 }
 
-/** Nodes that do not run with the tokens they shall have, by what is on them. */
-async function listStaleTokens(
-  { args, probes }: Rollout,
+/** Nodes that do not run with the tokens and certificates they shall have, by what is on them. */
+function listStale(
+  args: ClusterArguments,
+  { known }: Entrance,
   seen: readonly ObservedNode[],
-): Promise<string[]> {
-  const stale: string[] = [];
-  for (const { name, role } of args.nodes)
-    if (seen.some((node) => node.name === name)) {
-      const { token } = await required(probes, name);
-      if (token !== tokenDigest(args, role)) stale.push(name);
-    }
-  return stale;
+): { staleTokens: string[]; staleCertificates: string[] } {
+  const probed = args.nodes.flatMap(({ name, role }) => {
+    const probe = seen.some((node) => node.name === name) ? known.get(name) : undefined;
+    return probe === undefined ? [] : [{ name, role, probe }];
+  });
+  const { certificateGeneration = 0 } = args;
+  return {
+    staleTokens: probed
+      .filter(({ role, probe }) => probe.token !== tokenDigest(args, role))
+      .map(({ name }) => name),
+    staleCertificates: probed
+      .filter(({ probe }) => probe.certificates !== certificateGeneration)
+      .map(({ name }) => name),
+  };
 }
 
 /** Waits for all, after labels and taints that a node gives itself only when it joins were set. */
 async function settle(rollout: Rollout): Promise<readonly ObservedNode[]> {
-  const { args, guests, through, deadline, report } = rollout;
+  const { args, through } = rollout;
   const nodes = await awaitNodes(rollout, args.nodes);
   const commands = args.nodes.flatMap(({ name, labels, taints }) => {
     const node = nodes.find((each) => each.name === name);
@@ -217,10 +241,10 @@ async function settle(rollout: Rollout): Promise<readonly ObservedNode[]> {
   });
   const guest = guestOf(rollout, through.name);
   if (commands.length > 0) await runKubectl(guest, "set labels and taints", commands);
-  return awaitApi(
-    { guest: guestOf({ guests }, through.name), deadline, report },
-    { version: args.version, nodes: args.nodes, ready: args.waitForReady, coreDns: args.coreDns },
-  );
+  return awaitApi(apiOf(rollout), {
+    ...{ version: args.version, nodes: args.nodes },
+    ...{ ready: args.waitForReady, coreDns: args.coreDns },
+  });
 }
 
 /** The error with the ends of the logs of the nodes that it is about. */

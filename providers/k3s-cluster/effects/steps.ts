@@ -2,12 +2,14 @@ import type { Guest } from "../../host/effects/host.ts";
 import type { ClusterArguments, NodeArguments } from "../core/arguments.ts";
 import { cordonMark } from "../core/observed.ts";
 import type { Step } from "../core/plan.ts";
-import { renderSnapshot } from "../core/snapshots.ts";
+import { renderSqliteCopy } from "../core/snapshots.ts";
 import { awaitAnswer, runKubectl } from "./api.ts";
 import type { Deadline } from "./guests.ts";
-import { rotateToken, renewTokens } from "./tokens.ts";
+import { saveSnapshot } from "./restore.ts";
+import { renewEach, rotateToken } from "./tokens.ts";
 import {
   awaitNodes,
+  awaitRoom,
   guestOf,
   membershipOf,
   nodeOf,
@@ -33,7 +35,8 @@ export async function runStep(rollout: Rollout, step: Step): Promise<void> {
     case "rotateToken":
       return rotateToken(rollout, step.servers);
     case "renewTokens":
-      return renewTokens(
+    case "renewCertificates":
+      return renewEach(
         rollout,
         step.nodes.map((name) => nodeOf(rollout, name)),
       );
@@ -83,13 +86,13 @@ async function remove(rollout: Rollout, name: string): Promise<void> {
   const nodes = await awaitAnswer({ guest, deadline: rollout.deadline });
   const node = nodes.find((each) => each.name === name);
   if (node === undefined) return;
-  // Pods of a node that is dead never say that they are gone.
   if (node.ready) await drain(rollout, name);
   await runKubectl(guest, `delete the Node ${name}`, [
     ["delete", "node", name, "--ignore-not-found", "--timeout=60s"],
   ]);
 }
 
+/** Only for a node that is Ready: pods of one that is dead never say that they are gone. */
 async function drain({ args, ...rollout }: Rollout, name: string): Promise<void> {
   const seconds = args.drainTimeoutSeconds;
   await runKubectl(
@@ -114,22 +117,26 @@ async function uncordon(rollout: Rollout, names: readonly string[]): Promise<voi
   await runKubectl(throughOf(rollout), "let pods onto upgraded nodes", commands);
 }
 
-/** Saves the datastore before an upgrade, by a server that answers. */
+/**
+ * Saves the datastore before an upgrade, by a server that answers.
+ *
+ * @throws GroundworkError `snapshot-not-stored`: then nothing is upgraded.
+ */
 export async function saveDatastore(
   guest: Guest,
   { version, datastore }: Pick<ClusterArguments, "version" | "datastore">,
   deadline: Deadline,
 ): Promise<void> {
   const name = `groundwork-before-${version.replaceAll("+", "-")}`;
-  await guest.run(renderSnapshot(datastore, name), {
-    purpose: "save the datastore",
-    timeoutSeconds: 300,
-  });
+  if (datastore === "etcd") await saveSnapshot({ guest }, name);
+  else
+    await guest.run(renderSqliteCopy(name), { purpose: "save the datastore", timeoutSeconds: 300 });
   await awaitAnswer({ guest, deadline });
 }
 
 /** Pods go on running while a server's k3s is another; only new ones are kept away meanwhile. */
 async function upgradeServer(rollout: Rollout, node: NodeArguments): Promise<void> {
+  await awaitRoom(rollout, [node.name]);
   await runKubectl(throughOf(rollout), `cordon ${node.name}`, [
     ["annotate", "node", node.name, "--overwrite", `${cordonMark}=true`],
     ["cordon", node.name],
@@ -140,9 +147,14 @@ async function upgradeServer(rollout: Rollout, node: NodeArguments): Promise<voi
 }
 
 async function upgradeAgents(rollout: Rollout, nodes: readonly NodeArguments[]): Promise<void> {
+  const seen = await awaitRoom(
+    rollout,
+    nodes.map(({ name }) => name),
+  );
   await Promise.all(
     nodes.map(async (node) => {
-      await drain(rollout, node.name);
+      if (seen.some(({ name, ready }) => name === node.name && ready))
+        await drain(rollout, node.name);
       await rollout.apply(node, await membershipOf(rollout, node));
     }),
   );

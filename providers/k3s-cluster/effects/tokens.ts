@@ -33,10 +33,7 @@ export async function rotateToken(rollout: Rollout, servers: readonly string[]):
   );
 }
 
-/** Starts nodes with their new tokens, one after the other; their pods go on running. */
-export async function renewTokens(
-  rollout: Rollout,
-  nodes: readonly NodeArguments[],
-): Promise<void> {
+/** Starts nodes with new tokens or certificates, one after the other; their pods go on running. */
+export async function renewEach(rollout: Rollout, nodes: readonly NodeArguments[]): Promise<void> {
   for (const node of nodes) await renew(rollout, node);
 }

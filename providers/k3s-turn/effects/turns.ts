@@ -100,12 +100,13 @@ export async function leave(args: TurnArguments, before: Before): Promise<void> 
         ["annotate", "node", name, "--overwrite", `${cordonMark}=true`],
         ["cordon", name],
       ]);
-      return sighting.guest;
+      return { guest: sighting.guest, alive: own.ready };
     });
     if (through === "absent") return;
     if (through !== undefined) {
       say(`${args.cluster}: ${name} has its turn`);
-      await drain(args, through);
+      // Pods of a node that is dead never say that they are gone.
+      if (through.alive) await drain(args, through.guest);
       return;
     }
     if (seen !== told) say(`${args.cluster}: ${name} waits: ${seen}`);

@@ -1,6 +1,6 @@
 import { openHost } from "../../host/effects/host.ts";
 import { quote } from "../../host/core/script.ts";
-import { uriOnHost } from "../../host-facts/core/uri-on-host.ts";
+import { uriOnHost } from "../../host/core/uri-on-host.ts";
 import {
   type DomainState,
   parseDomainState,

@@ -30,6 +30,25 @@ describe("groundwork:clusters", () => {
     );
   });
 
+  it("gives each node the generation of its disk, its own or the pool's", () => {
+    const rootVolume = { image: "debian", sizeGiB: 10, generation: 2 };
+    const nodes = [
+      { name: "cp1", address: "192.168.150.20" },
+      { name: "cp2", address: "192.168.150.21", generation: 3 },
+      { name: "cp3", address: "192.168.150.22", generation: 0 },
+    ];
+    const named = { count: undefined, firstAddress: undefined, rootVolume, nodes };
+    const { clusters } = parseConfig(
+      clusterSections({ servers: [serverPool(3, named)], agents: [] }),
+    );
+    assert.deepEqual(
+      clusters
+        .flatMap((cluster) => planClusterNodes(cluster))
+        .map(({ machine }) => machine.rootVolume.generation),
+      [2, 3, 0],
+    );
+  });
+
   it("counts its nodes among the machines of the stack", () => {
     const config = parseConfig({
       ...clusterSections(),
@@ -97,6 +116,17 @@ describe("groundwork:clusters", () => {
       { clusterCidr: "192.168.0.0/16" },
       /clusterCidr: a subnet apart from 192\.168\.150\.0\/24/,
     ],
+    [
+      "fewer subnets for pods than nodes",
+      { clusterCidr: "10.42.0.0/23" },
+      /clusterCidr: a subnet that has a \/24 for each node, 3 in all/,
+    ],
+    [
+      "pods in less than a /24",
+      { clusterCidr: "10.42.0.0/25", agents: [] },
+      /clusterCidr: .*, 1 in all/,
+    ],
+    ["services without a tenth address", { serviceCidr: "10.43.0.0/29" }, /at most 28.*DNS/],
     ["services among the pods", { serviceCidr: "10.42.0.0/16" }, /serviceCidr: a subnet apart/],
     [
       "neither nodes nor a count",
@@ -112,6 +142,16 @@ describe("groundwork:clusters", () => {
       "both nodes and a count",
       { servers: [serverPool(1, { nodes: [{ name: "a", address: "192.168.150.20" }] })] },
       /either nodes or count/,
+    ],
+    [
+      "nodes whose names are too long with the cluster's",
+      { servers: [serverPool(1, { name: "s".repeat(60) })] },
+      /servers\[0\]\.name: .*at most 63 characters, as a node's name/,
+    ],
+    [
+      "nodes named as what LVM keeps for itself",
+      { name: "snapshots" },
+      /agents\[0\]\.name: a name that does not begin with snapshot/,
     ],
     [
       "a role label",
@@ -168,6 +208,30 @@ describe("groundwork:clusters", () => {
     ]);
   });
 
+  it("refuses an address that two nodes have in different networks, and says so once", () => {
+    const sections = {
+      ...clusterSections({
+        agents: [serverPool(1, { name: "worker", network: "lan", hypervisor: "hv2" })],
+      }),
+      "groundwork:networks": [
+        { name: "lab", hypervisor: "hv", mode: "existing", cidr: "192.168.150.0/24" },
+        { name: "lan", hypervisor: "hv2", mode: "existing", cidr: "192.168.150.0/24" },
+      ],
+      "groundwork:hypervisors": [
+        { name: "hv", volumeGroup: "vg" },
+        { name: "hv2", volumeGroup: "vg" },
+      ],
+    };
+    assert.deepEqual(problemsOf(sections), [
+      "groundwork:clusters[0].agents[0].address: an address that no other node of the cluster has, in whatever network",
+    ]);
+  });
+
+  it("accepts the smallest subnets of pods and services that k3s starts with", () => {
+    const cidrs = { clusterCidr: "10.42.0.0/22", serviceCidr: "10.43.0.0/28" };
+    assert.deepEqual(problemsOf(clusterSections(cidrs)), []);
+  });
+
   it("accepts labels that a node may give itself", () => {
     const labels = { "node.kubernetes.io/x": "1", "topology.kubernetes.io/zone": "a", tier: "web" };
     assert.deepEqual(problemsOf(clusterSections({ servers: [serverPool(1, { labels })] })), []);
@@ -195,6 +259,12 @@ describe("Pulumi.sandbox.yaml", () => {
         ["agent", "k3s-worker-02", [["192.168.122.12", false]], [6, 10240, 80, "ubuntu-24.04"]],
       ],
     );
-    assert.match(config.hypervisors[0]?.uri ?? "", /^qemu\+ssh:\/\//);
+  });
+
+  it("enters its hypervisor as root, and pins its image, since its only server must keep its disk", () => {
+    assert.match(config.hypervisors[0]?.uri ?? "", /^qemu\+ssh:\/\/root@/);
+    const [image] = config.images;
+    for (const url of [image?.url, image?.sha256SumsUrl])
+      assert.match(url ?? "", /\/release-\d{8}\//);
   });
 });

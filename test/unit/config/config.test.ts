@@ -267,6 +267,14 @@ describe("parseConfig", () => {
       /volumes\[0\]\.name: a volume that is used only once/,
     ],
     [
+      "two machines' volumes of one name in different volume groups",
+      withMachines(
+        { name: "a", volumes: [{ name: "b-root", sizeGiB: 1, volumeGroup: "fast" }] },
+        { name: "a-b", networks: [{ network: "lab", address: "192.168.150.11" }] },
+      ),
+      /machines\[1\]\.name: a volume that is used only once/,
+    ],
+    [
       "two machines' volumes of one name",
       withMachines(
         { name: "a", volumes: [{ name: "b-root", sizeGiB: 1 }] },
@@ -351,6 +359,16 @@ describe("parseConfig", () => {
         ],
       },
       /pool\.path: an absolute path/,
+    ],
+    [
+      "a remote hypervisor without a user",
+      {
+        ...labSections(),
+        "groundwork:hypervisors": [
+          { name: "hv", volumeGroup: "vg", uri: "qemu+ssh://hv1/system?keyfile=/a@b" },
+        ],
+      },
+      /uri: a user before the host/,
     ],
     [
       "a volume group with a slash",

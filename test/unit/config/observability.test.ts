@@ -28,6 +28,11 @@ describe("the section observability", () => {
     [{ machine: "absent" }, /observability.machine: a name from groundwork:machines/],
     [{ machine: "vm1", images: "preload" }, /observability.archives: the images to load/],
     [{ machine: "vm1", path: "/home/deploy/../x" }, /observability.path/],
+    [
+      { host: "ssh://lab:99999" },
+      /^groundwork:observability.host: a URI with a host, and a port of at most 65535/,
+    ],
+    [{ host: "lab" }, /^groundwork:observability.host: an ssh:\/\/ URI$/],
     [{ machine: "vm1", httpPort: 0 }, /observability.httpPort/],
   ];
   for (const [section, expected] of wrong)
@@ -37,10 +42,11 @@ describe("the section observability", () => {
 });
 
 describe("Pulumi.observability.yaml", () => {
-  const file = path.resolve(import.meta.dirname, "../../../Pulumi.observability.yaml");
-  const { config: raw } = parse(fs.readFileSync(file, "utf8")) as {
-    config: Record<string, unknown>;
+  const read = (name: string): Record<string, unknown> => {
+    const file = path.resolve(import.meta.dirname, `../../../${name}`);
+    return (parse(fs.readFileSync(file, "utf8")) as { config: Record<string, unknown> }).config;
   };
+  const raw = read("Pulumi.observability.yaml");
 
   it("is the machine that the lab is described with", () => {
     const config = parseConfig(raw);
@@ -56,5 +62,11 @@ describe("Pulumi.observability.yaml", () => {
     assert.equal(config.ssh.user, "deploy");
     assert.equal(config.observability?.path, "/home/deploy/lab/app");
     assert.equal(config.observability.machine, "observability-vm");
+  });
+
+  it("shares the embedded hypervisor and volume group with the local lab", () => {
+    const [own, local] = [parseConfig(raw), parseConfig(read("Pulumi.local.yaml"))];
+    assert.equal(own.embedded?.name, local.embedded?.name);
+    assert.equal(own.hypervisors[0]?.volumeGroup, local.hypervisors[0]?.volumeGroup);
   });
 });

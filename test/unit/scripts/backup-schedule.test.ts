@@ -3,11 +3,17 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { isTime, renderCron, renderUnits } from "../../../scripts/lib/backup-schedule-plan.ts";
+import {
+  isTime,
+  planEnvironment,
+  renderCron,
+  renderUnits,
+} from "../../../scripts/lib/backup-schedule-plan.ts";
 import { requireNeeds } from "../../support/needs.ts";
 
 const schedule = {
-  ...{ stack: "local", machine: "vm1", checkout: "/opt/my lab 100%", searchPath: "/usr/bin:/bin" },
+  ...{ stack: "local", machine: "vm1", checkout: "/opt/my lab 100%" },
+  environment: { PATH: "/usr/bin:/bin", HOME: "/root", GROUNDWORK_HOME: '/srv/a "lab" of 100% $' },
   ...{ at: "*-*-* 03:00:00", options: ["--keep-count", "7"] },
 };
 
@@ -27,6 +33,17 @@ describe("renderUnits", () => {
     );
     assert.match(timer, /^OnCalendar=\*-\*-\* 03:00:00$/m);
     assert.match(timer, /^Persistent=true$/m);
+  });
+
+  it("passes the environment on, since a service has not even a HOME", () => {
+    const lines = Object.values(units)[0]
+      ?.split("\n")
+      .filter((line) => line.startsWith("Env"));
+    assert.deepEqual(lines, [
+      'Environment="PATH=/usr/bin:/bin"',
+      'Environment="HOME=/root"',
+      String.raw`Environment="GROUNDWORK_HOME=/srv/a \"lab\" of 100%% $"`,
+    ]);
   });
 
   it("is what systemd itself accepts", function () {
@@ -59,7 +76,19 @@ describe("renderCron", () => {
     const command = line.replace("0 3 * * * ", "").replaceAll("\\%", "%");
     const shown = command.replace("cd ", "echo ").replace("make --silent", "echo");
     const { stdout } = spawnSync("bash", ["-c", shown], { encoding: "utf8" });
+    assert.ok(command.includes(` HOME='/root' GROUNDWORK_HOME='/srv/a "lab" of 100% $' make `));
     assert.equal(stdout, "/opt/my lab 100%\nbackup STACK=local ARGS=create vm1 --keep-count 7\n");
+  });
+});
+
+describe("planEnvironment", () => {
+  it("passes on where things are, and no secrets", () => {
+    const set = { HOME: "/root", GROUNDWORK_CACHE: "/srv/cache", XDG_CACHE_HOME: "" };
+    const secrets = { PULUMI_CONFIG_PASSPHRASE: "x", AWS_SECRET_ACCESS_KEY: "x", https_proxy: "x" };
+    assert.deepEqual(planEnvironment({ ...set, ...secrets }), {
+      HOME: "/root",
+      GROUNDWORK_CACHE: "/srv/cache",
+    });
   });
 });
 

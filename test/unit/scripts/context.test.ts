@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { readConfig } from "../../../scripts/lib/context.ts";
+import { mayUseEmbedded, readConfig } from "../../../scripts/lib/context.ts";
 
 describe("readConfig", () => {
   it("reads the stack file of this checkout", async () => {
@@ -15,5 +15,13 @@ describe("readConfig", () => {
       code: "unknown-stack",
       message: /Pulumi\.nope\.yaml is missing.* choose one of: (\w+, )*local(, \w+)*\.$/,
     });
+  });
+});
+
+describe("mayUseEmbedded", () => {
+  it("goes by the stack file, and cannot exclude it where that is gone", async () => {
+    assert.equal(await mayUseEmbedded("local"), true);
+    assert.equal(await mayUseEmbedded("sandbox"), false);
+    assert.equal(await mayUseEmbedded("gone"), true);
   });
 });

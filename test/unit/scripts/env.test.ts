@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { parseEnvironment } from "../../../scripts/lib/environment.ts";
+import { loadEnvironment, parseEnvironment } from "../../../scripts/lib/environment.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../../..");
 
@@ -25,10 +25,10 @@ function run(folder: string, env: Record<string, string> = {}, stack = "local") 
 }
 
 /** What a shell makes of the printed exports. */
-function evaluate(exports: string): Record<string, string> {
+function evaluate(exports: string, env: Record<string, string> = {}): Record<string, string> {
   const result = spawnSync("bash", ["-c", 'eval "$1"; env -0', "bash", exports], {
     encoding: "utf8",
-    env: { PATH: process.env["PATH"] ?? "" },
+    env: { PATH: process.env["PATH"] ?? "", ...env },
   });
   return parseEnvironment(result.stdout);
 }
@@ -60,7 +60,8 @@ describe("scripts/env", () => {
     const { stdout, stderr, status } = run(folder);
     assert.equal(status, 0);
     assert.equal(stderr, "");
-    for (const line of stdout.trimEnd().split("\n")) assert.match(line, /^export [A-Z_]+=\S/);
+    for (const line of stdout.trimEnd().split("\n"))
+      assert.match(line, /^export [A-Z_]+=\S|^unset [A-Z_]+$/);
     const home = path.join(folder, ".groundwork");
     const found = evaluate(stdout);
     assert.equal(found["GROUNDWORK_HOME"], home);
@@ -68,6 +69,12 @@ describe("scripts/env", () => {
     assert.equal(found["PULUMI_CONFIG_PASSPHRASE_FILE"], path.join(home, "passphrase"));
     assert.equal(found["PULUMI_HOME"], "/home/somebody/.cache/groundwork/pulumi");
     assert.equal(found["LIBVIRT_DEFAULT_URI"], undefined);
+  });
+
+  it("puts its passphrase before one that the user has set for other projects", () => {
+    folder = makeCheckout(embedded);
+    const found = evaluate(run(folder).stdout, { PULUMI_CONFIG_PASSPHRASE: "other" });
+    assert.equal(found["PULUMI_CONFIG_PASSPHRASE"], undefined);
   });
 
   it("makes a passphrase once, for its owner alone", () => {
@@ -107,6 +114,24 @@ describe("scripts/env", () => {
     assert.equal(found["GROUNDWORK_IMAGE_CACHE"], path.join(folder, ".groundwork/cache"));
   });
 
+  it("says where the hypervisor is only while its name is not another checkout's", () => {
+    folder = makeCheckout(embedded);
+    const socket = path.join(folder, "run/libvirt-sock");
+    const uri = `qemu+unix:///system?socket=${socket}`;
+    writeFacts({ ...facts, hypervisor: { ...facts.hypervisor, uri } });
+    fs.mkdirSync(path.dirname(socket));
+    const home = path.join(folder, ".groundwork");
+    for (const [owner, expected] of [
+      [fs.realpathSync(home), uri],
+      ["/srv/other/.groundwork", undefined],
+    ] as const) {
+      fs.writeFileSync(path.join(folder, "run/owner"), owner);
+      const found = evaluate(run(folder).stdout);
+      assert.equal(found["LIBVIRT_DEFAULT_URI"], expected, owner);
+      assert.equal(found["GROUNDWORK_NETWORK_NAMESPACE"] === undefined, expected === undefined);
+    }
+  });
+
   it("says nothing of it to a stack that uses none", () => {
     folder = makeCheckout("config: {}\n");
     writeFacts(facts);
@@ -140,5 +165,24 @@ describe("scripts/env", () => {
     const { status, stderr } = run(folder, {}, "../x y");
     assert.equal(status, 1);
     assert.match(stderr, /Cannot use/);
+  });
+});
+
+describe("loadEnvironment", () => {
+  it("takes over what scripts/env exports, and what it unsets", async () => {
+    const before = { ...process.env };
+    const home = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-env-"));
+    try {
+      Object.assign(process.env, { GROUNDWORK_HOME: home, PULUMI_CONFIG_PASSPHRASE: "other" });
+      const environments = [await loadEnvironment("local"), process.env];
+      for (const environment of environments) {
+        assert.equal(environment["PULUMI_CONFIG_PASSPHRASE_FILE"], path.join(home, "passphrase"));
+        assert.equal(environment["PULUMI_CONFIG_PASSPHRASE"], undefined);
+      }
+    } finally {
+      for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
+      Object.assign(process.env, before);
+      fs.rmSync(home, { recursive: true });
+    }
   });
 });

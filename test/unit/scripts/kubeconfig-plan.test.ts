@@ -1,9 +1,11 @@
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { parse } from "yaml";
 import {
   mergeKubeconfig,
   parseClusterKubeconfig,
   removeFromKubeconfig,
+  renderExport,
   withServer,
   withToken,
 } from "../../../scripts/lib/kubeconfig-plan.ts";
@@ -118,5 +120,13 @@ describe("removeFromKubeconfig", () => {
       read(removeFromKubeconfig(merge(""), "f", "kube", "lab") ?? "")["current-context"],
       "",
     );
+  });
+});
+
+describe("renderExport", () => {
+  it("is read by a shell as it is meant, whatever the path has", () => {
+    const file = "/srv/my lab's $HOME/kube/lab.yaml";
+    const script = `${renderExport(file)}; printf %s "$KUBECONFIG"`;
+    assert.equal(execFileSync("sh", ["-c", script], { encoding: "utf8" }), file);
   });
 });

@@ -1,6 +1,8 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { stringify } from "yaml";
+import { parseConfig } from "../../../config.ts";
+import { labSections } from "../../support/lab.ts";
 import {
   hasEncrypted,
   hideEncrypted,
@@ -32,10 +34,16 @@ describe("encrypted values", () => {
 
   it("are a word to scripts, and everything else is as it was", () => {
     assert.deepEqual(hideEncrypted({ a: [{ store }, 1, null] }), {
-      a: [{ store: { bucket: "b", secretKey: "encrypted" } }, 1, null],
+      a: [{ store: { bucket: "b", secretKey: "encrypted-value-in-the-stack-file" } }, 1, null],
     });
     const plain = { secure: true, secureBoot: { secure: "a", other: "b" }, list: [] };
     assert.deepEqual(hideEncrypted(plain), plain);
+  });
+
+  it("leaves in its place what any secret of the configuration may be", () => {
+    const hidden = hideEncrypted({ hostKeySeed: { secure: "v1:abc" } });
+    const { ssh } = parseConfig({ ...labSections(), "groundwork:ssh": hidden });
+    assert.match(ssh.hostKeySeed ?? "", /^encrypted/);
   });
 
   it("are found in a file, also in one that is no YAML", () => {

@@ -4,7 +4,8 @@ import { createHash } from "node:crypto";
 import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
-import { downloadMinio, probeSource } from "../../../scripts/lib/tools-download.ts";
+import { GroundworkError } from "../../../providers/errors.ts";
+import { downloadMinio, downloadTool, probeSource } from "../../../scripts/lib/tools-download.ts";
 import { compileScripts, installTool, renderLauncher } from "../../../scripts/lib/tools-make.ts";
 import { toolPaths } from "../../../scripts/lib/tools-paths.ts";
 import type { RunCommand } from "../../../scripts/lib/tools-run.ts";
@@ -93,6 +94,41 @@ describe("probeSource", () => {
   it("takes a refusal for a machine that reaches registries only", async () => {
     assert.equal(await probeSource(() => Promise.resolve("")), "vendor");
     assert.equal(await probeSource(() => Promise.reject(new Error("refused"))), "registries");
+  });
+});
+
+describe("downloadTool", () => {
+  it("takes the CLI out of what was probed, by curl, with all that comes along", async () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    const source = path.join(folder, "source/pulumi");
+    fs.mkdirSync(source, { recursive: true });
+    for (const name of ["pulumi", "pulumi-language-nodejs"])
+      fs.writeFileSync(path.join(source, name), name, { mode: 0o755 });
+    const asked: string[] = [];
+    await downloadTool(env, "pulumi", (file, args) => {
+      asked.push(file);
+      const to = args[args.indexOf("-o") + 1] ?? "";
+      return Promise.resolve(
+        file === "curl"
+          ? execFileSync("tar", ["-czf", to, "-C", path.dirname(source), "pulumi"]).toString()
+          : execFileSync(file, args).toString(),
+      );
+    });
+    assert.deepEqual(asked, ["curl", "tar"]);
+    assert.equal(readToolStates(env).pulumi.installed, "current");
+    const bin = path.dirname(toolPaths(env).pulumi);
+    assert.deepEqual(fs.readdirSync(path.dirname(bin)), ["bin"]);
+    assert.deepEqual(fs.readdirSync(bin), ["pulumi", "pulumi-language-nodejs"]);
+  });
+
+  it("says how to do without when a download fails, and leaves nothing", async () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    const refused = { code: "tool-command", message: "`curl` exited with 22.", next: "Look." };
+    await assert.rejects(
+      downloadTool(env, "pulumi", () => Promise.reject(new GroundworkError(refused))),
+      { code: "download-failed", message: /curl.*22.*GROUNDWORK_TOOLS=build/ },
+    );
+    assert.deepEqual(fs.readdirSync(path.dirname(path.dirname(toolPaths(env).pulumi))), []);
   });
 });
 

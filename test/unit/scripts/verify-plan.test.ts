@@ -4,6 +4,7 @@ import {
   type GuestSighting,
   judge,
   parseGuestProbe,
+  planWanted,
   type Sighting,
 } from "../../../scripts/lib/verify-plan.ts";
 
@@ -15,7 +16,7 @@ const well: Sighting = {
   ...{ machine: "observability-vm", address: "192.168.122.250" },
   ...{ domain: { state: "running" }, guest },
 };
-const wanted = { docker: true, pulls: true, minimumFreeBytes: 10e9 };
+const wanted = planWanted("pull", false);
 const failures = (checks: readonly Check[]): string[] =>
   checks.filter(({ status }) => status === "failed").map(({ name }) => name);
 
@@ -48,6 +49,16 @@ describe("judge", () => {
       assert.ok(checks.every(({ status, next }) => (status === "failed") === (next !== undefined)));
     });
 
+  it("wants little room where no lab runs, unless it is told otherwise", () => {
+    const small = { ...well, guest: { ...guest, freeBytes: { "/": 1e9 } } };
+    const plain = planWanted(undefined, true);
+    assert.deepEqual(failures(judge(small, plain)), []);
+    const full = judge({ ...well, guest: { ...guest, freeBytes: { "/": 0.5e9 } } }, plain);
+    assert.deepEqual(failures(full), ["disk"]);
+    assert.doesNotMatch(full.find(({ name }) => name === "disk")?.next ?? "", /docker/);
+    assert.deepEqual(failures(judge(small, { ...plain, minimumFreeBytes: 2e9 })), ["disk"]);
+  });
+
   it("fails SSH once and skips what hangs on it", () => {
     const { machine } = well;
     const domain = { state: "running" };
@@ -66,7 +77,16 @@ describe("judge", () => {
     const { addresses, freeBytes } = guest;
     const bare = { ...well, guest: { addresses, freeBytes, internet: false, store: false } };
     assert.deepEqual(failures(judge(bare, wanted)), ["docker", "compose", "network"]);
-    assert.deepEqual(failures(judge(bare, { ...wanted, docker: false, pulls: false })), []);
+    assert.deepEqual(failures(judge(bare, planWanted(undefined, true))), []);
+  });
+});
+
+describe("planWanted", () => {
+  it("expects no network of the embedded hypervisor, nor of a lab whose images are built", () => {
+    assert.deepEqual(planWanted(undefined, false), { docker: false, network: true });
+    assert.deepEqual(planWanted(undefined, true), { docker: false, network: false });
+    assert.deepEqual(planWanted("build", false), { docker: true, network: false });
+    assert.deepEqual(planWanted("pull", true), { docker: true, network: true });
   });
 });
 

@@ -1,8 +1,10 @@
 import * as assert from "node:assert/strict";
 import {
   type HostFactsInputs,
+  lookAgain,
   planFacts,
   refreshFacts,
+  refuseAnotherHost,
 } from "../../../../providers/host-facts/core/facts.ts";
 import type { HostProbe } from "../../../../providers/host-facts/core/probe.ts";
 
@@ -69,7 +71,19 @@ describe("planFacts", () => {
   });
 });
 
-describe("refreshFacts", () => {
+describe("refuseAnotherHost", () => {
+  it("takes another way to the same host, and no other host", () => {
+    const old = "qemu+ssh://root@hv1/system";
+    refuseAnotherHost(old, "qemu+ssh://ops@hv1/system?keyfile=/k");
+    for (const now of ["qemu+ssh://root@hv2/system", "qemu:///system"])
+      assert.throws(() => refuseAnotherHost(old, now), {
+        code: "hypervisor-elsewhere",
+        message: /root@hv1.*name of its own/s,
+      });
+  });
+});
+
+describe("another look", () => {
   const old = planFacts(args("auto"), probe, "hv1");
   const seen = planFacts(
     args("auto"),
@@ -84,7 +98,12 @@ describe("refreshFacts", () => {
     "hv1",
   );
 
-  it("never changes what defines a machine", () => {
+  it("takes what is asked for now, and counts what our machines use as available", () => {
+    assert.deepEqual(lookAgain(old, seen), { ...seen, memoryAvailableMiB: 6000 });
+    assert.equal(lookAgain(old, { ...seen, memoryMiB: 4000 }).memoryAvailableMiB, 4000);
+  });
+
+  it("never changes in a refresh what defines a machine", () => {
     const { accelerator, cpuMode, firmware, emulator } = refreshFacts(old, seen);
     assert.deepEqual(
       { accelerator, cpuMode, firmware, emulator },
@@ -97,13 +116,9 @@ describe("refreshFacts", () => {
     );
   });
 
-  it("takes over the host's size, and counts what our machines use as available", () => {
+  it("takes over the host's size in a refresh, and the same of its memory", () => {
     assert.equal(refreshFacts(old, seen).cpus, 8);
     assert.equal(refreshFacts(old, seen).memoryMiB, 16000);
     assert.equal(refreshFacts(old, seen).memoryAvailableMiB, 6000);
-  });
-
-  it("never says that more is available than the host has", () => {
-    assert.equal(refreshFacts(old, { ...seen, memoryMiB: 4000 }).memoryAvailableMiB, 4000);
   });
 });

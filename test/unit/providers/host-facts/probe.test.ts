@@ -3,8 +3,6 @@ import { execFileSync } from "node:child_process";
 import { renderBootSector } from "../../../../providers/host-facts/core/boot-sector.ts";
 import { firmwareFiles, planFirmware } from "../../../../providers/host-facts/core/firmware.ts";
 import { parseProbe, renderProbe } from "../../../../providers/host-facts/core/probe.ts";
-import { uriOnHost } from "../../../../providers/host-facts/core/uri-on-host.ts";
-import { parseLibvirtUri } from "../../../../providers/host/core/connection.ts";
 
 const report = (kvm: string): string => `Compiled against library: libvirt 9.0.0
 Running hypervisor: QEMU 7.2.22
@@ -128,15 +126,4 @@ describe("planFirmware", () => {
       },
     });
   });
-});
-
-describe("uriOnHost", () => {
-  for (const [uri, own] of [
-    ["qemu:///system", "qemu:///system"],
-    ["qemu+unix:///system?socket=/run/x", "qemu+unix:///system?socket=/run/x"],
-    ["qemu+ssh://root@hv1:2222/system?keyfile=/k", "qemu:///system"],
-  ] as const)
-    it(`is ${own} for ${uri}`, () => {
-      assert.equal(uriOnHost(parseLibvirtUri(uri)), own);
-    });
 });

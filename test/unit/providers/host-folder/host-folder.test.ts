@@ -57,6 +57,20 @@ describe("HostFolder", function () {
     assert.equal(fs.readFileSync(path.join(folder, ".groundwork"), "utf8"), "groundwork/lab\n");
   });
 
+  it("refuses the folder of another hypervisor of the stack, and takes one without a name", async () => {
+    const named = { ...args, hypervisor: "hv1" };
+    await update(folder, args, named);
+    assert.equal(
+      fs.readFileSync(path.join(folder, ".groundwork"), "utf8"),
+      "groundwork/lab\nhv1\n",
+    );
+    assert.equal((await read(folder, named)).id, folder);
+    const renamed = { ...args, hypervisor: "hv2" };
+    await assert.rejects(create(renamed), { code: "folder-not-ours", message: /hypervisor "hv2"/ });
+    await assert.rejects(remove(folder, renamed), { code: "folder-not-ours" });
+    fs.writeFileSync(path.join(folder, ".groundwork"), "groundwork/lab\n");
+  });
+
   it("refuses a folder in use that bears no mark", async () => {
     const used = path.join(scratch, "used");
     fs.mkdirSync(used);
@@ -88,6 +102,21 @@ describe("HostFolder", function () {
     assert.deepEqual(await replaces({ path: "/srv/x" }), ["path"]);
     assert.deepEqual(await replaces({ owner: "a/b" }), ["owner"]);
     assert.deepEqual(await replaces({ subfolders: ["logs"] }), []);
+    assert.deepEqual(await replaces({ hypervisor: "hv1" }), []);
+    assert.deepEqual(await replaces({ hypervisorUri: "qemu:///system" }), []);
     assert.equal((await diff(folder, args, { ...args })).changes, false);
+    const remote = { ...args, hypervisorUri: "qemu+ssh://root@hv1/system" };
+    for (const [hypervisorUri, replaced] of [
+      ["qemu+ssh://ops@hv1:22/system?keyfile=/k", []],
+      ["qemu+ssh://root@hv2/system", ["hypervisorUri"]],
+    ] as const) {
+      const difference = await diff(folder, remote, { ...remote, hypervisorUri });
+      assert.deepEqual([difference.changes, difference.replaces], [true, replaced]);
+    }
+  });
+
+  it("removes the old folder last when the path is another, for domains use it until they moved", async () => {
+    const { deleteBeforeReplace } = await diff(folder, args, { ...args, path: "/srv/x" });
+    assert.equal(deleteBeforeReplace, false);
   });
 });

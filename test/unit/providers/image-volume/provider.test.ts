@@ -56,6 +56,13 @@ describe("an image volume's check", () => {
     assert.deepEqual(failures, []);
     assert.deepEqual(inputs["plan"], { cache: "unknown", digestSource: "unknown" });
   });
+
+  it("knows a digest that its plan knows, so that preview shows no domain made anew for it", async () => {
+    const sha256 = "a".repeat(64);
+    const pinned = await check({}, { ...args, image: { ...args.image, sha256 } });
+    assert.equal(pinned.inputs["digest"], sha256);
+    assert.ok(!("digest" in (await check({}, args)).inputs));
+  });
 });
 
 describe("an image volume's diff", () => {

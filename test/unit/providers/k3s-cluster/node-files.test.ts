@@ -171,8 +171,15 @@ describe("scripts for nodes", () => {
   });
 
   it("read back what the probe prints", () => {
-    assert.deepEqual(parseProbe("motd\ngroundwork-probe etcd no yes - https://a:6443\n"), {
-      ...{ data: "etcd", joined: false, active: true, token: "-", server: "https://a:6443" },
+    assert.deepEqual(parseProbe("motd\ngroundwork-probe etcd no yes - 2 https://a:6443\n"), {
+      ...{
+        data: "etcd",
+        joined: false,
+        active: true,
+        token: "-",
+        certificates: 2,
+        server: "https://a:6443",
+      },
     });
     assert.equal(parseProbe("sudo: unknown user"), undefined);
   });

@@ -1,8 +1,13 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
 import { parseApiLine, renderKubectl } from "../../../../providers/k3s-cluster/core/api-script.ts";
-import { listMissing, parseNodes } from "../../../../providers/k3s-cluster/core/observed.ts";
-import { renderSnapshot } from "../../../../providers/k3s-cluster/core/snapshots.ts";
+import {
+  listBlocking,
+  listMissing,
+  type ObservedNode,
+  parseNodes,
+} from "../../../../providers/k3s-cluster/core/observed.ts";
+import { renderSqliteCopy } from "../../../../providers/k3s-cluster/core/snapshots.ts";
 import { compareVersions, parseVersion } from "../../../../providers/k3s-cluster/core/version.ts";
 
 const item = (name: string, ready: string): object => ({
@@ -115,8 +120,41 @@ describe("scripts for the API", () => {
   });
 
   it("save SQLite only while k3s stands still, and start it again whatever happens", () => {
-    const script = renderSnapshot("sqlite", "before");
+    const script = renderSqliteCopy("before");
     assert.ok(script.indexOf("trap") < script.indexOf("systemctl stop"));
     assert.ok(script.indexOf("systemctl stop") < script.indexOf("tar "));
+  });
+});
+
+describe("listBlocking", () => {
+  const wish = {
+    maxUnavailable: 2,
+    nodes: [
+      ...["a", "b", "c"].map((name) => ({ name, role: "server" as const })),
+      ...["w1", "w2", "w3", "w4"].map((name) => ({ name, role: "agent" as const })),
+    ],
+  };
+  const seen = (...away: string[]): ObservedNode[] =>
+    wish.nodes.map(({ name }) => ({
+      ...{ name, version: "", reason: "", labels: {}, taints: [], cordonedByUs: false, bootId: "" },
+      ready: !away.includes(name),
+    }));
+
+  const cases: [string, string[], string[], string[]][] = [
+    ["a server while another one is away", ["b"], ["a"], ["b"]],
+    ["no server for an agent that is away", ["w1"], ["a"], []],
+    ["nobody who is away itself", ["a", "b"], ["a"], []],
+    ["agents while a server is away", ["c"], ["w1"], ["c"]],
+    ["agents that would be too many with those that are away", ["w3"], ["w1", "w2"], ["w3"]],
+    ["no agents for which there is room", ["w3"], ["w1"], []],
+  ];
+  for (const [what, away, names, blocking] of cases)
+    it(`keeps ${what}`, () => {
+      assert.deepEqual(listBlocking(wish, seen(...away), names), blocking);
+    });
+
+  it("counts a server as away whose etcd has no vote", () => {
+    const nodes = seen().map((node) => ({ ...node, votes: node.name !== "b" }));
+    assert.deepEqual(listBlocking(wish, nodes, ["a"]), ["b"]);
   });
 });

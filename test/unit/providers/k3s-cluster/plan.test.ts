@@ -6,6 +6,7 @@ import {
   type ObservedCluster,
   planBeginning,
   planCluster,
+  renderPlan,
   refuseDatastore,
   renderStep,
 } from "../../../../providers/k3s-cluster/core/plan.ts";
@@ -33,6 +34,7 @@ function wish(
 ): ClusterWish {
   return {
     ...{ cluster: "kube", version, datastore: "etcd" as const, maxUnavailable: 1 },
+    waitForReady: true,
     nodes: [
       ...servers.map((name) => ({ name, role: "server" as const })),
       ...agents.map((name) => ({ name, role: "agent" as const })),
@@ -42,7 +44,7 @@ function wish(
 }
 
 const exists = (...nodes: ObservedNode[]): ObservedCluster => ({
-  ...{ kind: "exists", nodes, datastore: "etcd", staleTokens: [] },
+  ...{ kind: "exists", nodes, datastore: "etcd", staleTokens: [], staleCertificates: [] },
 });
 const steps = (...args: Parameters<typeof planCluster>): string[] =>
   planCluster(...args).map(renderStep);
@@ -58,6 +60,16 @@ describe("planCluster", () => {
 
   it("has nothing to do for a cluster that is as wished", () => {
     assert.deepEqual(steps(wish(["a"], ["w"]), exists(node("a"), node("w")), ["a", "w"]), []);
+  });
+
+  it("is shown with the nodes that are waited for, unless no network plug-in of k3s makes them Ready", () => {
+    const away = { ready: false };
+    const seen = exists(node("a"), node("b", away), node("w", away), node("other", away));
+    const shown = (changes: Partial<ClusterWish>): string[] =>
+      renderPlan(wish(["a", "b"], ["w"], changes), seen, ["a", "b", "w"]);
+    assert.deepEqual(shown({}), ["wait until b, w can be seen to be Ready"]);
+    assert.deepEqual(shown({ waitForReady: false }), []);
+    assert.deepEqual(renderPlan(wish(["a"], []), exists(node("a")), []), []);
   });
 
   it("has a new agent join, and drains one that goes", () => {
@@ -120,6 +132,19 @@ describe("planCluster", () => {
     );
   });
 
+  it("upgrades first what is away already, for nobody else may go before that is back", () => {
+    const old = { version: "v1.34.2+k3s1" };
+    const away = { ...old, ready: false };
+    const agents = [node("w1", old), node("w2", away)];
+    const seen = exists(node("a", old), node("b", away), node("c", old), ...agents);
+    assert.deepEqual(steps(wish(["a", "b", "c"], ["w1", "w2"]), seen, []), [
+      "save the datastore",
+      ...["b", "a", "c"].map((name) => `upgrade server ${name} from v1.34.2+k3s1 to ${version}`),
+      `drain agents w2 and upgrade them to ${version}`,
+      `drain agents w1 and upgrade them to ${version}`,
+    ]);
+  });
+
   it("has servers take new tokens before agents, and before anybody joins with them", () => {
     const cluster = { ...exists(node("a"), node("b"), node("c"), node("w")) };
     const stale = { ...cluster, staleTokens: ["a", "b", "c", "w"] } as ObservedCluster;
@@ -128,6 +153,22 @@ describe("planCluster", () => {
       "restart a, b, c with new tokens, one after the other",
       "join agents new",
       "restart w with new tokens, one after the other",
+    ]);
+  });
+
+  it("has nodes make new certificates, but for those that restart for something else", () => {
+    const old = node("a", { version: "v1.34.2+k3s1" });
+    const seen = {
+      ...exists(old, node("b"), node("c"), node("w"), node("laptop")),
+      ...{ staleTokens: ["b"], staleCertificates: ["a", "b", "c", "w", "laptop"] },
+    };
+    assert.deepEqual(steps(wish(["a", "b", "c"], ["w"]), seen as ObservedCluster, []), [
+      "have servers b take a new server token",
+      "save the datastore",
+      `upgrade server a from v1.34.2+k3s1 to ${version}`,
+      "restart b with new tokens, one after the other",
+      "have c make new certificates, one after the other",
+      "have w make new certificates, one after the other",
     ]);
   });
 

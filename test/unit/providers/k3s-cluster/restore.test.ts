@@ -9,6 +9,7 @@ import {
   retakeScript,
   stopScript,
 } from "../../../../providers/k3s-cluster/core/restore.ts";
+import { saveSnapshot } from "../../../../providers/k3s-cluster/effects/restore.ts";
 import { buildRows, chooseRow, describeRows } from "../../../../scripts/lib/etcd-report.ts";
 
 const taken = 1767225600;
@@ -34,6 +35,36 @@ describe("parseSnapshots", () => {
         takenSeconds: taken + 1,
       },
     ]);
+  });
+});
+
+describe("saveSnapshot", () => {
+  /** A server on which k3s says nothing of what became of a snapshot in the store. */
+  const server = (hasStore: boolean, reaches: boolean) => {
+    let saved = "";
+    const row = (place: string, name: string): string => `groundwork-snapshot ${place} 1 ${name}\n`;
+    const run = (script: string): Promise<string> => {
+      if (script.includes("etcd-snapshot save")) saved = `mine-cp1-${String(taken)}`;
+      else if (script.endsWith("echo yes")) return Promise.resolve(hasStore ? "yes\n" : "");
+      else if (script === listSnapshotsScript)
+        return Promise.resolve(
+          row("store", `mine-cp1-${String(taken - 60)}`) +
+            (saved === "" ? "" : row("disk", saved) + (reaches ? row("store", saved) : "")),
+        );
+      return Promise.resolve("");
+    };
+    return { guest: { name: "cp1", run } } as unknown as Parameters<typeof saveSnapshot>[0];
+  };
+
+  it("finds a snapshot in the store, and asks for none where there is no store", async () => {
+    await saveSnapshot(server(true, true), "mine");
+    await saveSnapshot(server(false, false), "mine");
+  });
+
+  it("does not take an earlier one for the one that did not get there", async () => {
+    await assert.rejects(saveSnapshot(server(true, false), "mine"), {
+      code: "snapshot-not-stored",
+    });
   });
 });
 

@@ -95,7 +95,7 @@ describe("isBack", () => {
 describe("a disk that is written anew", () => {
   const settings = {
     ...({ cluster: "kube", version: "v1.34.3+k3s1" } as const),
-    ...({ datastore: "etcd", maxUnavailable: 1 } as const),
+    ...({ datastore: "etcd", maxUnavailable: 1, waitForReady: true } as const),
     nodes: names.map(node),
   };
   const old = { version: "v1.34.2+k3s1" };

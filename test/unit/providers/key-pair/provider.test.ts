@@ -1,6 +1,8 @@
 import * as assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as os from "node:os";
+import * as path from "node:path";
 import { unknownValue } from "../../../../providers/handler.ts";
 import * as keyPair from "../../../../providers/key-pair/provider.ts";
 
@@ -27,6 +29,39 @@ describe("KeyPair", () => {
     assert.match(String(one.outs["publicKey"]), /^ssh-ed25519 \S+ -N x$/);
     assert.notEqual(one.id, other.id);
     assert.notEqual(one.outs["privateKey"], other.outs["privateKey"]);
+  });
+
+  it("makes the same key from the same seed, another one for another purpose, as OpenSSH reads it", async () => {
+    const seed = "0123456789abcdef0123456789abcdef";
+    const make = async (purpose: string, secret = seed): Promise<Record<string, unknown>> =>
+      (await keyPair.create({ comment: "vm1", seed: secret, purpose })).outs;
+    const one = await make("host key of lab/vm1");
+    assert.deepEqual(await make("host key of lab/vm1"), one);
+    const others = [
+      await make("host key of lab/vm2"),
+      await make("host key of lab/vm1", `${seed}x`),
+    ];
+    assert.equal(new Set([one, ...others].map(({ publicKey }) => publicKey)).size, 3);
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "derived-"));
+    try {
+      const file = path.join(folder, "key");
+      fs.writeFileSync(file, String(one["privateKey"]), { mode: 0o600 });
+      const told = execFileSync("ssh-keygen", ["-y", "-P", "", "-f", file]).toString().trim();
+      assert.equal(told, one["publicKey"]);
+      execFileSync("ssh-keygen", ["-Y", "sign", "-n", "test", "-f", file, file], {
+        stdio: "ignore",
+      });
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("keeps its key when a seed comes or goes", async () => {
+    const { id, outs } = await keyPair.create({ comment: "a" });
+    const news = { comment: "a", seed: "0123456789abcdef0123456789abcdef", purpose: "p" };
+    assert.deepEqual(await keyPair.diff(id, outs, news), { changes: false });
+    const updated = await keyPair.update(id, outs, { ...news, comment: "b" });
+    assert.equal(updated.outs["publicKey"], `ssh-ed25519 ${id} b`);
   });
 
   it("keeps the key when it gets another comment", async () => {

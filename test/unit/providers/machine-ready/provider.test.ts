@@ -6,6 +6,7 @@ const args = {
   stack: "lab",
   machine: "vm1",
   hypervisorUri: "qemu:///system",
+  uuid: "8a1b61e7-3f0b-4c8e-9d55-0c6a4d6f3b11",
   address: "192.168.150.10",
   user: "deploy",
   privateKey: "KEY",
@@ -29,6 +30,7 @@ describe("MachineReady", () => {
     ["machine", "vm1\n  ProxyCommand id"],
     ["machine", "../vm1"],
     ["stack", ".."],
+    ["uuid", "vm1"],
     ["address", "-oProxyCommand=id"],
     ["address", "10.0.0.1\n"],
     ["user", "a b"],
@@ -44,6 +46,14 @@ describe("MachineReady", () => {
   it("changes nothing while nothing changed", async () => {
     const { changes } = await machineReady.diff("id", { ...args, ready: true }, args);
     assert.equal(changes, false);
+  });
+
+  it("starts a machine that is off, once", async () => {
+    const start = { ...args, start: true };
+    const state = { ...args, ready: true };
+    assert.equal((await machineReady.diff("id", state, start)).changes, true);
+    const { inputs } = await machineReady.check(start, args);
+    assert.deepEqual(inputs, args, "no libvirt says so now");
   });
 
   it("waits again when a trigger changed, also for a value that is not known yet", async () => {
