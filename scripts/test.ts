@@ -4,7 +4,12 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFaultTable } from "../test/support/fault-table.ts";
-import { renderFailures, renderTotals, type TestResult } from "../test/support/totals.ts";
+import {
+  renderFailures,
+  renderLongest,
+  renderTotals,
+  type TestResult,
+} from "../test/support/totals.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
 import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
@@ -104,7 +109,7 @@ async function test(chosen: readonly string[], { grep }: { grep?: string }): Pro
     fs.rmSync(scratch, { recursive: true, force: true });
   }
   if (chosen.length === 0 && grep === undefined)
-    process.stdout.write(`${renderFaultTable(results)}\n\n`);
+    process.stdout.write(`${renderFaultTable(results)}\n\n${renderLongest(results)}\n`);
   process.stdout.write(`${renderFailures(results)}${renderTotals(results)}\n`);
   process.exitCode = results.some(({ state }) => state === "failed") ? 1 : 0;
 }

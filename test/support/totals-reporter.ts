@@ -1,4 +1,5 @@
 import * as fs from "node:fs";
+import * as path from "node:path";
 import Mocha from "mocha";
 import { renderTotals, type TestResult } from "./totals.ts";
 
@@ -14,11 +15,23 @@ export default class TotalsReporter extends Mocha.reporters.Spec {
     super(runner, options);
     const { results } = (options.reporterOptions ?? {}) as Record<string, unknown>;
     this.#file = typeof results === "string" ? results : undefined;
+    // Hooks count with the test behind them, those of a file's end with its last one.
+    let since = performance.now();
+    const passed = (): number => {
+      const before = since;
+      since = performance.now();
+      return (since - before) / 1000;
+    };
     const note = (state: TestResult["state"]) => (test: Mocha.Test, error?: Error) =>
       this.#results.push({
-        ...{ title: test.title, fullTitle: test.fullTitle(), state },
+        ...{ title: test.title, fullTitle: test.fullTitle(), state, seconds: passed() },
+        ...(test.file !== undefined && { file: path.relative(process.cwd(), test.file) }),
         ...(error !== undefined && { error: error.stack ?? error.message }),
       });
+    runner.on("suite end", () => {
+      const last = this.#results.at(-1);
+      if (last?.seconds !== undefined) last.seconds += passed();
+    });
     runner.on("pass", note("passed"));
     runner.on("fail", note("failed"));
     runner.on("pending", note("skipped"));

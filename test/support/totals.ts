@@ -6,10 +6,16 @@ export interface TestResult {
   fullTitle?: string;
   /** Of a test that failed: the error's message and where it was thrown. */
   error?: string;
+  /** From the checkout. */
+  file?: string;
+  /** Of wall time, with the hooks that ran for it. */
+  seconds?: number;
 }
 
 /** Lines of an error that are shown once more at the end of a run; all of it stands with its test. */
 const errorLines = 12;
+/** Files that are named as those that took longest. */
+const longestFiles = 10;
 
 /** The closing line that people and CI read. */
 export function renderTotals(results: readonly TestResult[]): string {
@@ -29,4 +35,19 @@ export function renderFailures(results: readonly TestResult[]): string {
     return [`- ${fullTitle}`, ...shown.map((line) => `    ${line}`)].join("\n");
   });
   return ["Failed:", ...each, ""].join("\n");
+}
+
+/** The files that a run spent most of its time in, each with its share: where to look when CI is slow. */
+export function renderLongest(results: readonly TestResult[]): string {
+  const times = new Map<string, number>();
+  for (const { file, seconds } of results)
+    if (file !== undefined && seconds !== undefined)
+      times.set(file, (times.get(file) ?? 0) + seconds);
+  const longest = [...times].sort(([, one], [, other]) => other - one).slice(0, longestFiles);
+  if (longest.length === 0) return "";
+  return [
+    "Longest:",
+    ...longest.map(([file, each]) => `${each.toFixed(0).padStart(6)} s  ${file}`),
+    "",
+  ].join("\n");
 }

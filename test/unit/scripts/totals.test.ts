@@ -4,7 +4,12 @@ import * as fs from "node:fs";
 import * as os from "node:os";
 import * as path from "node:path";
 import { renderFaultTable } from "../../support/fault-table.ts";
-import { renderFailures, renderTotals, type TestResult } from "../../support/totals.ts";
+import {
+  renderFailures,
+  renderLongest,
+  renderTotals,
+  type TestResult,
+} from "../../support/totals.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../../..");
 
@@ -62,6 +67,7 @@ describe("the totals reporter", function () {
       assert.equal(status, 1);
       assert.doesNotMatch(stdout, /^\d+ passed, /m);
       const results = JSON.parse(fs.readFileSync(file, "utf8")) as TestResult[];
+      assert.match(renderLongest(results), /^Longest:\n +0 s {2}\S+some\.test\.cjs\n$/);
       const table = renderFaultTable(results);
       for (const line of [
         /^#3 +passed +1 /m,
@@ -73,6 +79,35 @@ describe("the totals reporter", function () {
       assert.match(table, /^41 faults: 2 passed, 1 failed, 1 skipped, /m);
       assert.equal(renderTotals(results), "1 passed, 1 failed, 1 skipped");
       assert.match(renderFailures(results), /^Failed:\n- some #5 fails\n {4}Error: no\n {8}at /);
+    } finally {
+      fs.rmSync(folder, { recursive: true });
+    }
+  });
+
+  it("names the files that took longest, all of their tests together", () => {
+    assert.equal(renderLongest([{ title: "without times", state: "passed" }]), "");
+    const results: TestResult[] = Array.from({ length: 24 }, (_, index) => ({
+      ...{ title: "some", state: "passed", file: `${String(index % 12)}.test.ts`, seconds: index },
+    }));
+    const lines = renderLongest(results).trimEnd().split("\n");
+    assert.deepEqual(lines.slice(0, 3), [
+      "Longest:",
+      "    34 s  11.test.ts",
+      "    32 s  10.test.ts",
+    ]);
+    assert.equal(lines.length, 11);
+  });
+
+  it("counts hooks with the tests beside them", () => {
+    const folder = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-results-"));
+    const file = path.join(folder, "results.json");
+    const source = `
+      const wait = () => new Promise((resolve) => setTimeout(resolve, 300));
+      describe("some", () => { before(wait); it("is quick", () => {}); after(wait); });`;
+    try {
+      mocha(source, "--reporter-option", `results=${file}`);
+      const [result] = JSON.parse(fs.readFileSync(file, "utf8")) as TestResult[];
+      assert.ok((result?.seconds ?? 0) >= 0.55, JSON.stringify(result));
     } finally {
       fs.rmSync(folder, { recursive: true });
     }
