@@ -3,6 +3,7 @@ import { redact, tail } from "../../errors.ts";
 import { quote } from "../../host/core/script.ts";
 import { uriOnHost } from "../../host/core/uri-on-host.ts";
 import { type Host, openHost } from "../../host/effects/host.ts";
+import { SharedLooks } from "../../host/effects/shared-looks.ts";
 import { traceParent } from "../../telemetry/effects/telemetry.ts";
 import { renderProbe } from "../core/commands.ts";
 import { defaultTextfiles } from "../core/metrics-library.ts";
@@ -10,8 +11,6 @@ import { buildFailure, type ScriptSubject } from "../core/failures.ts";
 import { type CacheLayout, cacheLayout, defaultCacheFolder } from "../core/layout.ts";
 import { type HostObservation, parseProbe, parseScriptReport } from "../core/parsers.ts";
 
-/** How long what was seen of a host serves its other volumes too. */
-const observationSeconds = 5;
 /**
  * How many scripts of each kind a host runs at once; behind SSH ten together, since sshd allows no more
  * sessions in a shared connection. A copy waits for a convert, a convert for a fetch, which is one of the
@@ -27,10 +26,10 @@ type Load = keyof (typeof atOnce)["ssh"];
 interface KnownHost {
   host: Host;
   limits: Record<Load, LimitFunction>;
-  observed?: { at: number; observation: Promise<HostObservation> };
 }
 
 const known = new Map<string, KnownHost>();
+const looks = new SharedLooks<HostObservation>();
 
 function knownHost(uri: string): KnownHost {
   const existing = known.get(uri);
@@ -69,22 +68,17 @@ export function observeHost(
   uri: string,
   options: { fresh?: boolean } = {},
 ): Promise<HostObservation> {
-  const entry = knownHost(uri);
-  const now = Date.now();
-  const recent =
-    entry.observed !== undefined && now - entry.observed.at < observationSeconds * 1000;
-  if (entry.observed !== undefined && recent && options.fresh !== true)
-    return entry.observed.observation;
-  const observation = entry.host
-    .run(renderProbe(readCacheLayout()), { purpose: "look at the volumes", timeoutSeconds: 60 })
-    .then((printed) => parseProbe(printed, entry.host.name));
-  entry.observed = { at: now, observation };
-  return observation;
+  const { host } = knownHost(uri);
+  const look = (): Promise<HostObservation> =>
+    host
+      .run(renderProbe(readCacheLayout()), { purpose: "look at the volumes", timeoutSeconds: 60 })
+      .then((printed) => parseProbe(printed, host.name));
+  return looks.take(uri, look, options);
 }
 
 /** Makes the next look at a host a fresh one: something has changed there. */
 export function forgetObservation(uri: string): void {
-  delete knownHost(uri).observed;
+  looks.forget(uri);
 }
 
 export interface ScriptRun {

@@ -1,5 +1,6 @@
 import { quote } from "../../host/core/script.ts";
 import { openHost } from "../../host/effects/host.ts";
+import { SharedLooks } from "../../host/effects/shared-looks.ts";
 import { renderDomainScript } from "../../image-volume/core/domains.ts";
 import { localUri, observeHost, runScript } from "../../image-volume/effects/hosts.ts";
 import {
@@ -16,29 +17,20 @@ interface Look {
   stopped: ReadonlySet<string>;
 }
 
-/** How long one look at a hypervisor serves its other machines too. */
-const lookSeconds = 5;
-
-const looks = new Map<string, { at: number; look: Promise<Look | undefined> }>();
+const looks = new SharedLooks<Look | undefined>();
 
 /**
  * All who ask within a few seconds share one look, unless `fresh` asks for one that begins now.
  * @param uuid of the domain, in lower case
  */
-export async function readPower(uri: string, uuid: string, { fresh = false } = {}): Promise<Power> {
-  if (fresh) looks.delete(uri);
-  const look = await recentLook(uri);
-  return look === undefined ? "other" : judgePower(look.list, look.stopped, uuid);
-}
-
-function recentLook(uri: string): Promise<Look | undefined> {
-  const now = performance.now();
-  const recent = looks.get(uri);
-  if (recent !== undefined && now - recent.at < lookSeconds * 1000) return recent.look;
+export async function readPower(
+  uri: string,
+  uuid: string,
+  options: { fresh?: boolean } = {},
+): Promise<Power> {
   // Who needs the host says what ails it.
-  const look = lookAt(uri).catch(() => undefined);
-  looks.set(uri, { at: now, look });
-  return look;
+  const look = await looks.take(uri, () => lookAt(uri).catch(() => undefined), options);
+  return look === undefined ? "other" : judgePower(look.list, look.stopped, uuid);
 }
 
 async function lookAt(uri: string): Promise<Look> {
