@@ -73,14 +73,23 @@ async function bringUp(
   announce(steps);
   requireSpace(steps);
 
-  for (const step of steps.filter(({ action }) => action !== "keep"))
-    await progress.phase(`${step.action} ${tools[step.tool].title}`, async () => {
-      log.write(`# ${step.action} ${step.tool}\n`);
-      if (step.action === "download" || step.action === "leave")
-        return downloads.downloadTool(process.env, step.tool, run);
-      if (step.action === "build") await make.buildTool(process.env, step.tool, run);
-      make.installTool(process.env, step.tool);
-    });
+  const builds = steps.filter(({ action }) => action === "build").map(({ tool }) => tool);
+  const ended = new AbortController();
+  const quietly = commandRunner(log, () => undefined);
+  const prefetched = make.prefetchModules(builds.slice(1), quietly, ended.signal);
+  try {
+    for (const step of steps.filter(({ action }) => action !== "keep"))
+      await progress.phase(`${step.action} ${tools[step.tool].title}`, async () => {
+        log.write(`# ${step.action} ${step.tool}\n`);
+        if (step.action === "download" || step.action === "leave")
+          return downloads.downloadTool(process.env, step.tool, run);
+        if (step.action === "build") await make.buildTool(process.env, step.tool, run);
+        make.installTool(process.env, step.tool);
+      });
+  } finally {
+    ended.abort();
+    await prefetched;
+  }
   console.log(`Tools: all ${String(wanted.length)} are ready. Log: ${log.file}`);
 }
 

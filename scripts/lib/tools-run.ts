@@ -8,6 +8,8 @@ export interface RunOptions {
   readonly cwd?: string;
   /** On top of this process's own environment. */
   readonly env?: Readonly<Record<string, string>>;
+  /** Ends the command. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs a command to its end and gives what it wrote to standard output. Throws `tool-command` when it fails. */
@@ -59,6 +61,7 @@ export function commandRunner(
         env: { ...options.env },
         stdin: "ignore",
         reject: false,
+        ...(options.signal !== undefined && { cancelSignal: options.signal }),
       });
       for (const stream of [child.stdout, child.stderr])
         stream.on("data", (chunk: Buffer) => {

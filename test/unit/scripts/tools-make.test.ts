@@ -6,7 +6,12 @@ import * as os from "node:os";
 import * as path from "node:path";
 import { GroundworkError } from "../../../providers/errors.ts";
 import { downloadMinio, downloadTool, probeSource } from "../../../scripts/lib/tools-download.ts";
-import { compileScripts, installTool, renderLauncher } from "../../../scripts/lib/tools-make.ts";
+import {
+  compileScripts,
+  installTool,
+  prefetchModules,
+  renderLauncher,
+} from "../../../scripts/lib/tools-make.ts";
 import { toolPaths } from "../../../scripts/lib/tools-paths.ts";
 import type { RunCommand } from "../../../scripts/lib/tools-run.ts";
 import { cacheEntry, readToolStates, toolKey } from "../../../scripts/lib/tools-state.ts";
@@ -87,6 +92,34 @@ describe("toolKey", () => {
     fs.appendFileSync(path.join(sources, "language-host/host.ts"), "// other\n");
     assert.notEqual(keys()[0], minio);
     assert.notEqual(keys()[1], host);
+  });
+});
+
+describe("prefetchModules", () => {
+  it("asks for the modules of one tool after the other, whatever becomes of each", async () => {
+    const asked: (string | undefined)[] = [];
+    const run: RunCommand = (_file, args) => {
+      asked.push(args.at(-1));
+      return Promise.reject(new Error("the registry is away"));
+    };
+    const { signal } = new AbortController();
+    await prefetchModules(["minio", "command-plugin", "loki"], run, signal);
+    assert.deepEqual(asked, ["github.com/minio/minio", "github.com/grafana/loki/v3/cmd/loki"]);
+  });
+
+  it("goes no further once all is over", async () => {
+    const over = new AbortController();
+    const asked: (AbortSignal | undefined)[] = [];
+    await prefetchModules(
+      ["minio", "loki"],
+      (_file, _args, { signal } = {}) => {
+        asked.push(signal);
+        over.abort();
+        return Promise.resolve("");
+      },
+      over.signal,
+    );
+    assert.deepEqual(asked, [over.signal]);
   });
 });
 
