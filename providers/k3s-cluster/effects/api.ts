@@ -15,12 +15,16 @@ import {
 } from "../core/observed.ts";
 import type { Deadline } from "./guests.ts";
 
-/** One look at the API of a server; `silent` also where the server cannot be entered. */
-export async function readApi(guest: Guest, timeoutSeconds: number): Promise<ApiSighting> {
+/** One look at the API of a server; `silent` also where the server cannot be entered, or `signal` ends the look. */
+export async function readApi(
+  guest: Guest,
+  timeoutSeconds: number,
+  signal?: AbortSignal,
+): Promise<ApiSighting> {
   try {
     const output = await guest.run(renderApiWatch({ once: true, coreDns: false }), {
-      purpose: "look at the cluster's API",
-      timeoutSeconds,
+      ...{ purpose: "look at the cluster's API", timeoutSeconds },
+      ...(signal !== undefined && { signal }),
     });
     const sightings = output.split("\n").flatMap((line) => parseApiLine(line) ?? []);
     return sightings[0] ?? { kind: "silent", detail: "nothing was said" };
