@@ -12,12 +12,18 @@ import {
 } from "../test/support/totals.ts";
 import { runCommand } from "./lib/cli.ts";
 import { checkout } from "./lib/environment.ts";
+import { endLingering } from "./lib/lingering.ts";
 import { cacheRoot, pulumiHome } from "./lib/tools-paths.ts";
 
 /** In the order in which they run: the fast ones first. */
 const kinds = ["unit", "component", "integration", "e2e"];
 /** Too slow for every run: only when they are asked for. */
 const slow = ["k3s", "observability-e2e"];
+
+/** How long a mocha may take to end by itself after its last test. */
+const lingerSeconds = 30;
+/** How long one that is ended may take to clear up after itself. */
+const cleanUpSeconds = 180;
 
 /** One mocha. */
 interface Lane {
@@ -61,7 +67,7 @@ async function runLane(
 ): Promise<TestResult[]> {
   // Not named after the lane: mocha splits what it is told at commas.
   const results = path.join(fs.mkdtempSync(path.join(options.scratch, "lane-")), "results.json");
-  const { all = "", shortMessage } = await execa(
+  const child = execa(
     process.execPath,
     [
       path.join("node_modules", "mocha", "bin", "mocha.js"),
@@ -75,6 +81,7 @@ async function runLane(
       stdin: "ignore",
       ...(options.background ? { all: true } : { stdout: "inherit", stderr: "inherit" }),
       reject: false,
+      forceKillAfterDelay: cleanUpSeconds * 1000,
       env: {
         GROUNDWORK_CACHE: cacheRoot(process.env),
         PULUMI_HOME: pulumiHome(process.env),
@@ -83,9 +90,13 @@ async function runLane(
       },
     },
   );
+  const lingered = await endLingering(child, results, lingerSeconds);
+  const { all = "", shortMessage } = await child;
   if (options.background) process.stdout.write(`\n${title}, which ran meanwhile:\n${all}\n`);
   try {
-    return JSON.parse(fs.readFileSync(results, "utf8")) as TestResult[];
+    const found = JSON.parse(fs.readFileSync(results, "utf8")) as TestResult[];
+    const error = `The ${title} were over for ${String(lingerSeconds)} s and had not ended: something that they started still ran. They were ended.`;
+    return lingered ? [...found, { title, state: "failed", error }] : found;
   } catch {
     const error = `The ${title} did not come to their end. ${shortMessage ?? "They left no results."}`;
     return [{ title, state: "failed", error }];

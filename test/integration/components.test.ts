@@ -39,7 +39,7 @@ describe("the components on a real libvirt", function () {
 
   const shell = (command: string): Promise<string> => {
     assert.ok(lab);
-    return succeed(lab.shell(command));
+    return succeed(lab.shell(command, 200));
   };
   const pulumi = (args: string): Promise<string> =>
     shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);

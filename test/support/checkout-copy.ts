@@ -2,7 +2,7 @@ import { execa } from "execa";
 import { spawnSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { makeScratch } from "./scratch.ts";
+import { describeTree, endTree, makeScratch } from "./scratch.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../..");
 
@@ -28,8 +28,11 @@ export interface CheckoutCopy {
   readonly stackFile: string;
   /** Starts `make <target> STACK=<stack>`, as a user would. */
   make: (target: string, args?: string) => Running;
-  /** Runs a command line in a shell that has evaluated `make -s env`. */
-  shell: (command: string) => Promise<Outcome>;
+  /**
+   * Runs a command line in a shell that has evaluated `make -s env`.
+   * @param seconds after which it is ended and the output says what hung; default: no limit
+   */
+  shell: (command: string, seconds?: number) => Promise<Outcome>;
   remove: () => void;
 }
 
@@ -74,7 +77,7 @@ export function copyCheckout(stack: string, stackFileText: string): CheckoutCopy
   const stackFile = path.join(folder, `Pulumi.${stack}.yaml`);
   fs.writeFileSync(stackFile, stackFileText);
 
-  function start(file: string, args: readonly string[]): Running {
+  function start(file: string, args: readonly string[], seconds?: number): Running {
     let output = "";
     const child = execa(file, args, {
       cwd: folder,
@@ -86,10 +89,13 @@ export function copyCheckout(stack: string, stackFileText: string): CheckoutCopy
       buffer: false,
     });
     child.all.setEncoding("utf8").on("data", (text: string) => (output += text));
-    return {
-      output: () => output,
-      done: child.then(({ exitCode }) => ({ exitCode, output })),
+    const late = (): void => {
+      output += `\nEnded after ${String(seconds)} s, when this ran:\n${describeTree(child.pid ?? 0)}`;
+      endTree(child.pid);
     };
+    const limit = seconds === undefined ? undefined : setTimeout(late, seconds * 1000);
+    const done = child.then(({ exitCode }) => ({ exitCode, output }));
+    return { output: () => output, done: done.finally(() => clearTimeout(limit)) };
   }
 
   return {
@@ -98,8 +104,8 @@ export function copyCheckout(stack: string, stackFileText: string): CheckoutCopy
     stack,
     stackFile,
     make: (target, args = "") => start("make", ["-s", target, `STACK=${stack}`, `ARGS=${args}`]),
-    shell: (command) =>
-      start("bash", ["-c", `eval "$(make -s env STACK=${stack})" && ${command}`]).done,
+    shell: (command, seconds) =>
+      start("bash", ["-c", `eval "$(make -s env STACK=${stack})" && ${command}`], seconds).done,
     remove: () => scratch.remove(),
   };
 }

@@ -136,12 +136,23 @@ export function tied(file: string, args: readonly string[]): [string, string[]] 
 /** Ends a process and all its descendants, by their ids. */
 export function endTree(pid: number | undefined): void {
   if (pid === undefined) return;
-  for (const child of childrenOf(pid)) endTree(child);
-  try {
-    process.kill(pid, "SIGKILL");
-  } catch {
-    // it ended by itself
-  }
+  for (const each of treeOf(pid).reverse())
+    try {
+      process.kill(each, "SIGKILL");
+    } catch {
+      // it ended by itself
+    }
+}
+
+/** A process and all its descendants, as `ps` shows them: for how long they run, and where they wait. */
+export function describeTree(pid: number): string {
+  const options = ["-ww", "-o", "pid,ppid,etimes,cputimes,wchan:20,args", "-p"];
+  const { stdout } = spawnSync("ps", [...options, treeOf(pid).join()], { encoding: "utf8" });
+  return stdout.replaceAll(/^(.{160}).+$/gm, "$1…");
+}
+
+function treeOf(pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(treeOf)];
 }
 
 function childrenOf(pid: number): number[] {
