@@ -1,6 +1,9 @@
 import * as fs from "node:fs";
+import * as os from "node:os";
 import * as path from "node:path";
+import { GroundworkError } from "../../providers/errors.ts";
 import { quote } from "../../providers/host/core/script.ts";
+import type { Mend } from "./tools-mends.ts";
 import type { RunCommand } from "./tools-run.ts";
 import { cacheRoot, toolPaths } from "./tools-paths.ts";
 import { tools } from "./tools-pins.ts";
@@ -37,25 +40,69 @@ async function make(tool: ToolName, folder: string, run: RunCommand): Promise<vo
   const { recipe } = tools[tool];
   const product = path.join(folder, tool);
   switch (recipe.kind) {
-    case "go":
-      await run("go", buildArguments(recipe, product), {
-        cwd: path.join(toolSources, recipe.module),
-        env: goEnvironment,
-      });
+    case "go": {
+      const sources = path.join(toolSources, recipe.module);
+      const build = (cwd: string): Promise<string> =>
+        run("go", buildArguments(recipe, product), { cwd, env: goEnvironment });
+      await (recipe.mend === undefined
+        ? build(sources)
+        : withMended(sources, recipe.mend, run, build));
       return;
+    }
     case "module-file": {
-      const found = await run("go", ["mod", "download", "-json", recipe.from], {
-        cwd: path.join(toolSources, recipe.module),
-        env: goEnvironment,
-      });
-      const { Dir } = JSON.parse(found) as { Dir: string };
-      fs.copyFileSync(path.join(Dir, recipe.file), product);
+      const from = await moduleFolder(path.join(toolSources, recipe.module), recipe.from, run);
+      fs.copyFileSync(path.join(from, recipe.file), product);
       fs.chmodSync(product, 0o755);
       return;
     }
     case "script":
       await compileScripts(path.join(toolSources, recipe.folder), folder);
   }
+}
+
+/** The folder of a module that another one requires, downloaded if need be. */
+async function moduleFolder(sources: string, module: string, run: RunCommand): Promise<string> {
+  const options = { cwd: sources, env: goEnvironment };
+  const found = await run("go", ["mod", "download", "-json", module], options);
+  return (JSON.parse(found) as { Dir: string }).Dir;
+}
+
+/**
+ * Has a tool built in a copy of its module that takes the mended one in place of what it requires.
+ * @throws GroundworkError `tool-mend` where the file is not the one that the mend was made for
+ */
+async function withMended(
+  sources: string,
+  mend: Mend,
+  run: RunCommand,
+  build: (folder: string) => Promise<unknown>,
+): Promise<void> {
+  const copy = fs.mkdtempSync(path.join(os.tmpdir(), "groundwork-mended-"));
+  try {
+    fs.cpSync(sources, copy, { recursive: true });
+    const mended = path.join(copy, "mended");
+    const from = await moduleFolder(sources, mend.module, run);
+    await run("cp", ["-r", "--no-preserve=mode", from, mended]); // modules are kept read-only
+    const file = path.join(mended, mend.file);
+    fs.writeFileSync(file, applyMend(mend, fs.readFileSync(file, "utf8")));
+    fs.appendFileSync(path.join(copy, "go.mod"), `\nreplace ${mend.module} => ./mended\n`);
+    await build(copy);
+  } finally {
+    fs.rmSync(copy, { recursive: true, force: true });
+  }
+}
+
+/** The file's text with every edit of a mend. @throws GroundworkError `tool-mend` */
+export function applyMend({ module, file, edits }: Mend, text: string): string {
+  return edits.reduce((before, [from, to]) => {
+    const parts = before.split(from);
+    if (parts.length === 2) return parts.join(to);
+    throw new GroundworkError({
+      code: "tool-mend",
+      message: `${file} of ${module} has ${JSON.stringify(from)} ${String(parts.length - 1)} times where the mend of scripts/lib/tools-mends.ts expects it once.`,
+      next: "Its version in go.mod has changed: see whether the mend is still needed, and adapt it or take it out.",
+    });
+  }, text);
 }
 
 /**

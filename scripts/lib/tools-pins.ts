@@ -1,3 +1,5 @@
+import { goLibvirtStreams, type Mend } from "./tools-mends.ts";
+
 /** The exact versions of everything that set-up installs beside the npm packages. */
 export const pins = {
   pulumi: "3.259.0",
@@ -55,6 +57,7 @@ export type Recipe =
       readonly module: string;
       readonly package: string;
       readonly ldflags: string;
+      readonly mend?: Mend;
     }
   /** TypeScript in `tools/<folder>`, compiled, and a launcher that starts its main.js by node. */
   | { readonly kind: "script"; readonly folder: string }
@@ -153,6 +156,7 @@ export const tools: Readonly<Record<ToolName, Tool>> = {
       module: "libvirt-provider",
       package: "github.com/dmacvicar/terraform-provider-libvirt",
       ldflags: strip,
+      mend: goLibvirtStreams,
     },
     buildSeconds: 35,
   },

@@ -2,6 +2,7 @@ import { execa } from "execa";
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { toolPaths } from "../../scripts/lib/tools-paths.ts";
 import { cacheFolder } from "./needs.ts";
 import { makeScratch, type Scratch } from "./scratch.ts";
 
@@ -28,7 +29,7 @@ export class PulumiProject {
     this.write("package.json", JSON.stringify({ type: "module", main: "index.ts" }));
     this.write(
       "Pulumi.yaml",
-      "name: test\nruntime: { name: nodejs, options: { typescript: false, nodeargs: --import=tsx } }\n",
+      "name: test\nruntime: { name: nodejs, options: { typescript: false, nodeargs: --import=tsx/esm } }\n",
     );
   }
 
@@ -46,12 +47,17 @@ export class PulumiProject {
 
   /** Starts the Pulumi CLI; the result has its exit code and, in `all`, what it printed. */
   pulumi(...args: string[]) {
-    return execa("npx", ["pulumi", "--non-interactive", "--cwd", this.folder, ...args], {
-      cwd: checkout,
-      env: this.#env,
-      all: true,
-      reject: false,
-    });
+    // Not by npx, which takes more time than many a test.
+    return execa(
+      toolPaths(this.#env).pulumi,
+      ["--non-interactive", "--cwd", this.folder, ...args],
+      {
+        cwd: checkout,
+        env: this.#env,
+        all: true,
+        reject: false,
+      },
+    );
   }
 
   /** Runs the Pulumi CLI, which must succeed; returns its standard output. */

@@ -54,7 +54,7 @@ runtime:
   name: nodejs
   options:
     typescript: false
-    nodeargs: --import=tsx --import=${path.join(checkout, "tools/inspect-guard.mjs")}
+    nodeargs: --import=tsx/esm --import=${path.join(checkout, "tools/inspect-guard.mjs")}
 `,
   );
   write(

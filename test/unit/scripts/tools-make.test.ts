@@ -7,6 +7,7 @@ import * as path from "node:path";
 import { GroundworkError } from "../../../providers/errors.ts";
 import { downloadMinio, downloadTool, probeSource } from "../../../scripts/lib/tools-download.ts";
 import {
+  applyMend,
   compileScripts,
   installTool,
   prefetchModules,
@@ -92,6 +93,29 @@ describe("toolKey", () => {
     fs.appendFileSync(path.join(sources, "language-host/host.ts"), "// other\n");
     assert.notEqual(keys()[0], minio);
     assert.notEqual(keys()[1], host);
+  });
+});
+
+describe("applyMend", () => {
+  const mend = {
+    module: "m",
+    file: "f.go",
+    edits: [
+      ["one", "1"],
+      ["two", "2"],
+    ] as const,
+  };
+
+  it("makes every edit where the text has it once", () => {
+    assert.equal(applyMend(mend, "one two three"), "1 2 three");
+  });
+
+  it("refuses another file than the one that it was made for", () => {
+    for (const text of ["one", "one two two"])
+      assert.throws(() => applyMend(mend, text), {
+        code: "tool-mend",
+        message: /"two" [02] times/,
+      });
   });
 });
 
