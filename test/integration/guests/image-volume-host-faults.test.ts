@@ -83,7 +83,7 @@ describe("faults of a host with a thin pool", function () {
   });
 
   it("#30 refuses an image where the pool's metadata is nearly full, and harms nothing", async () => {
-    makePool("meta", "256M", "4M");
+    makePool("meta", "256M", "2M");
     const pool = `${lab.group.name}-meta`;
     // Each device that LVM knows nothing of takes a block of metadata, and no data.
     guest.bash(
