@@ -58,7 +58,11 @@ function readToolState(env: Environment, tool: ToolName): ToolState {
   const key = toolKey(tool);
   const cached = fs.existsSync(cacheEntry(env, tool, key));
   const stamp = readStamp(env, tool);
-  if (stamp?.source === "vendor") return { installed: readVendorState(env, tool, stamp), cached };
+  if (stamp?.source === "vendor") {
+    // Asked for in so many words, built tools take the place of downloaded ones.
+    const unwanted = env["GROUNDWORK_TOOLS"] === "build";
+    return { installed: unwanted ? "outdated" : readVendorState(env, tool, stamp), cached };
+  }
   const file = tool === "minio" ? minioBinary(env) : toolPaths(env)[tool];
   if (file === undefined || !isExecutable(file)) return { installed: "absent", cached };
   // A launcher is of no use without the cache entry that it starts.

@@ -15,7 +15,12 @@ import {
 } from "../../../scripts/lib/tools-make.ts";
 import { toolPaths } from "../../../scripts/lib/tools-paths.ts";
 import type { RunCommand } from "../../../scripts/lib/tools-run.ts";
-import { cacheEntry, readToolStates, toolKey } from "../../../scripts/lib/tools-state.ts";
+import {
+  cacheEntry,
+  readToolStates,
+  toolKey,
+  writeStamp,
+} from "../../../scripts/lib/tools-state.ts";
 
 let folder: string;
 beforeEach(() => {
@@ -58,6 +63,20 @@ describe("installTool and readToolStates", () => {
     const stamp = path.join(folder, "pulumi/groundwork/pulumi.json");
     fs.writeFileSync(stamp, '{"key":"older","source":"registries"}');
     assert.equal(readToolStates(env).pulumi.installed, "outdated");
+  });
+
+  it("have what was downloaded built anew only where that is asked for", () => {
+    const env = { GROUNDWORK_CACHE: folder, PATH: "" };
+    fill(env);
+    installTool(env, "pulumi");
+    writeStamp(env, "pulumi", "vendor");
+    const installed = (tools?: string): string =>
+      readToolStates({ ...env, ...(tools !== undefined && { GROUNDWORK_TOOLS: tools }) }).pulumi
+        .installed;
+    assert.deepEqual([installed(), installed("download")], ["current", "current"]);
+    assert.equal(installed("build"), "outdated");
+    writeStamp(env, "pulumi", "registries");
+    assert.equal(installed("build"), "current");
   });
 
   it("leave alone what someone else put there", () => {
