@@ -11,7 +11,8 @@ const firmware = "/usr/share/OVMF";
 /** 60 alone on a machine, and many times that beside other builds. */
 const bootSeconds = 600;
 
-export type Firmware = "bios" | "uefi" | "uefi-secure";
+/** UEFI is with Secure Boot. */
+export type Firmware = "bios" | "uefi";
 
 /** The files of a NoCloud seed. */
 export interface SeedFiles {
@@ -109,17 +110,15 @@ export class QemuGuest {
       fs.writeFileSync(this.file("data"), "");
       fs.truncateSync(this.file("data"), dataDiskBytes);
     }
-    if (kind !== "bios") {
-      const vars = kind === "uefi-secure" ? "OVMF_VARS_4M.ms.fd" : "OVMF_VARS_4M.fd";
-      fs.copyFileSync(path.join(firmware, vars), this.file("vars"));
-    }
+    if (kind === "uefi")
+      fs.copyFileSync(path.join(firmware, "OVMF_VARS_4M.ms.fd"), this.file("vars"));
   }
 
   /** Switches the guest on: at first, and again after {@link kill}. */
   start(): void {
     const { firmware: kind, mac, dataDiskBytes } = this.#options;
-    const secure = kind === "uefi-secure";
-    const code = path.join(firmware, secure ? "OVMF_CODE_4M.secboot.fd" : "OVMF_CODE_4M.fd");
+    const secure = kind === "uefi";
+    const code = path.join(firmware, "OVMF_CODE_4M.secboot.fd");
     const flash = (name: string, rest: string): string[] => [
       "-drive",
       `if=pflash,format=raw,file=${name}${rest}`,
@@ -133,7 +132,7 @@ export class QemuGuest {
       ...["-machine", `q35,accel=tcg${secure ? ",smm=on" : ""}`, "-cpu", "max"],
       ...["-smp", "2", "-m", "1024", "-nodefaults", "-display", "none"],
       ...["-serial", `file:${this.file("serial.log")}`],
-      ...(kind === "bios" ? [] : [...flash(code, ",readonly=on"), ...flash(this.file("vars"), "")]),
+      ...(secure ? [...flash(code, ",readonly=on"), ...flash(this.file("vars"), "")] : []),
       ...(secure ? ["-global", "driver=cfi.pflash01,property=secure,value=on"] : []),
       ...drive("root", `file=${this.file("disk")},format=qcow2,cache=unsafe,discard=unmap`),
       ...drive("seed", `file=${this.file("seed.iso")},format=raw,readonly=on`),
