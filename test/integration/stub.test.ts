@@ -77,7 +77,7 @@ describe("a provider at work", function () {
     up.kill("SIGKILL");
     await until(() => find("cmd/dynamic-provider/index.js").length === 0, "its end", 10);
     await until(() => find("ssh -F").length === 0, "the end of ssh", 10);
-    await up;
+    assert.equal((await up).signal, "SIGKILL");
   });
 
   it("converges when it is started again, and writes the user's SSH files", async () => {
