@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { parseDocument } from "yaml";
 import { readProcesses } from "../../scripts/lib/processes.ts";
 import type { CheckoutCopy, Outcome, Running } from "./checkout-copy.ts";
+import { worksIn } from "./scratch.ts";
 
 const checkout = path.resolve(import.meta.dirname, "../..");
 
@@ -84,14 +85,6 @@ async function waitDuring(up: Running, what: string, condition: Condition): Prom
   while (!condition(up.output())) {
     const ended = await Promise.race([up.done.then(() => true), sleep(15, false)]);
     assert.ok(!ended, `make up ended before ${what}:\n${up.output().slice(-4000)}`);
-  }
-}
-
-function worksIn(folder: string, pid: number): boolean {
-  try {
-    return fs.readlinkSync(`/proc/${String(pid)}/cwd`) === folder;
-  } catch {
-    return false; // it ended meanwhile
   }
 }
 

@@ -89,7 +89,7 @@ function clear(folder: string): void {
 function takeDownLab(copy: string): void {
   if (!fs.existsSync(path.join(copy, ".groundwork"))) return;
   // What is still at work on it, as when only this process is ended, has the stack locked.
-  for (const pid of childrenOf(process.pid)) if (isIn(copy, pid)) endTree(pid);
+  for (const pid of childrenOf(process.pid)) if (worksIn(copy, pid)) endTree(pid);
   const stacks = fs
     .readdirSync(copy)
     .flatMap((file) => /^Pulumi\.(.+)\.yaml$/.exec(file)?.[1] ?? []);
@@ -161,7 +161,7 @@ function childrenOf(pid: number): number[] {
 }
 
 /** Whether a process works in a folder. */
-function isIn(folder: string, pid: number): boolean {
+export function worksIn(folder: string, pid: number): boolean {
   try {
     return fs.readlinkSync(`/proc/${String(pid)}/cwd`) === folder;
   } catch {
