@@ -15,7 +15,19 @@ const MiB = 1024 ** 2;
 
 describe("the embedded hypervisor, volume group and object store, when something goes wrong", function () {
   this.timeout(180_000);
-  const { lab, ensure, stop, virsh, processes, store, volumes, startGuest, traces } = useEmbedded();
+  const {
+    lab,
+    ensure,
+    stop,
+    virsh,
+    processes,
+    atRest,
+    killAll,
+    store,
+    volumes,
+    startGuest,
+    traces,
+  } = useEmbedded();
 
   describe("after a run that was killed", () => {
     const killedAtLine = (line: number): Promise<string> =>
@@ -123,7 +135,7 @@ describe("the embedded hypervisor, volume group and object store, when something
 
     it("uses a libvirt of the machine and leaves it alone", async () => {
       await ensure();
-      const before = processes();
+      const before = await atRest();
       // Our own libvirt plays the machine's, where another home sees its sockets in /run/libvirt.
       const wrapper = ["unshare", "--mount", "bash", "-c"];
       const shown = `mount --bind '/run/groundwork/${lab.options.name}' /run/libvirt; exec "$@"`;
@@ -143,7 +155,7 @@ describe("the embedded hypervisor, volume group and object store, when something
         ),
       );
       assert.equal(printed, '{"kind":"system","uri":"qemu:///system"}\n');
-      // libvirt itself starts some now and then, to ask its emulators what they can.
+      // libvirt may have started more meanwhile, to ask its emulators what they can.
       const after = processes().map(({ pid }) => pid);
       assert.deepEqual(
         before.filter(({ pid }) => !after.includes(pid)),
@@ -212,7 +224,7 @@ describe("the embedded hypervisor, volume group and object store, when something
 
     it("shows the end of the log when libvirtd cannot start", async () => {
       await ensure();
-      for (const one of processes()) process.kill(one.pid, "SIGKILL");
+      killAll();
       const { lib } = layoutOf(lab.options).libvirt;
       fs.rmSync(lib, { recursive: true });
       fs.symlinkSync("/nowhere", lib);

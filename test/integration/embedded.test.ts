@@ -1,8 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn, spawnSync } from "node:child_process";
 import * as fs from "node:fs";
-import { setTimeout as sleep } from "node:timers/promises";
-import { isDeepStrictEqual } from "node:util";
 import { layoutOf } from "../../embedded/core/layout.ts";
 import type { Process } from "../../embedded/core/types.ts";
 import { findProcesses } from "../../embedded/effects/processes.ts";
@@ -20,22 +18,14 @@ describe("the embedded hypervisor, volume group and object store", function () {
     virsh,
     namespaceInode,
     processes,
+    atRest,
+    killAll,
     pidOf,
     store,
     volumes,
     startGuest,
     traces,
   } = useEmbedded();
-
-  /** The processes once none comes or goes: libvirtd may just have asked a helper, which ends by itself. */
-  const atRest = async (): Promise<Process[]> => {
-    for (let seen = processes(); ;) {
-      await sleep(1000);
-      const now = processes();
-      if (isDeepStrictEqual(now, seen)) return now;
-      seen = now;
-    }
-  };
 
   it("leaves nothing to stop where nothing was started, and no folder either", async () => {
     assert.deepEqual(traces(), []);
@@ -126,7 +116,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
 
   it("repairs what kill -9 of every process leaves, and keeps the data", async () => {
     await store().putObject("images", "kept", "content");
-    for (const one of processes()) process.kill(one.pid, "SIGKILL");
+    killAll();
     await ensure();
     assert.equal((await store().statObject("images", "kept")).size, 7);
     assert.equal(virsh("list", "--all", "--name"), "guest");
@@ -139,7 +129,7 @@ describe("the embedded hypervisor, volume group and object store", function () {
       vg.assertIdle(lab.options.volumeGroup, "nothing"),
       `echo mark | dd of=/dev/${lab.options.volumeGroup}/guest-root bs=512 seek=9 conv=notrunc,sync status=none`,
     ]);
-    for (const one of processes()) process.kill(one.pid, "SIGKILL");
+    killAll();
     await new Promise((resolve) => setTimeout(resolve, 500));
     sh(`ip netns del ${lab.options.name}; rm -rf /run/groundwork/${lab.options.name} /dev/${lab.options.volumeGroup}
         losetup --list --noheadings -O NAME,BACK-FILE | grep -F '${lab.scratch.folder}' | while read -r loop rest; do

@@ -3,6 +3,8 @@ import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import * as path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { isDeepStrictEqual } from "node:util";
 import type { Client } from "minio";
 import { layoutOf } from "../../embedded/core/layout.ts";
 import type { Process } from "../../embedded/core/types.ts";
@@ -72,6 +74,10 @@ export interface EmbeddedSuite {
   virsh: (...words: string[]) => string;
   namespaceInode: () => number;
   processes: () => Process[];
+  /** The processes once none comes or goes: libvirtd may just have asked a helper, which ends by itself. */
+  atRest: () => Promise<Process[]>;
+  /** By SIGKILL, as the kernel might where memory is short. */
+  killAll: () => void;
   pidOf: (daemon: string) => number;
   store: () => Client;
   /** Runs what `make` returns on the volume group. */
@@ -98,6 +104,23 @@ export function useEmbedded(): EmbeddedSuite {
       lab.options,
       fs.existsSync(layoutOf(lab.options).namespace) ? namespaceInode() : undefined,
     );
+  const atRest = async (): Promise<Process[]> => {
+    for (let seen = processes(); ;) {
+      await sleep(1000);
+      const now = processes();
+      if (isDeepStrictEqual(now, seen)) return now;
+      seen = now;
+    }
+  };
+  const killAll = (): void => {
+    for (const { pid } of processes())
+      try {
+        process.kill(pid, "SIGKILL");
+      } catch (error) {
+        // A helper of libvirtd's has ended by itself.
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error;
+      }
+  };
   const pidOf = (daemon: string): number =>
     processes().find((one) => one.daemon === daemon)?.pid ?? assert.fail(`no ${daemon} runs`);
   const store = (): Client =>
@@ -176,7 +199,7 @@ export function useEmbedded(): EmbeddedSuite {
   });
 
   return {
-    ...{ lab, ensure, stop, virsh, namespaceInode, processes, pidOf, store, volumes },
-    ...{ startGuest, traces },
+    ...{ lab, ensure, stop, virsh, namespaceInode, processes, atRest, killAll, pidOf },
+    ...{ store, volumes, startGuest, traces },
   };
 }
