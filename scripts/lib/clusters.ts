@@ -1,7 +1,7 @@
 import { type ClusterConfig, planClusterNodes } from "../../config.ts";
 import { GroundworkError } from "../../providers/errors.ts";
 import { type Guest, openGuest } from "../../providers/host/effects/host.ts";
-import { readApi } from "../../providers/k3s-cluster/effects/api.ts";
+import { firstAnswer } from "../../providers/k3s-cluster/effects/first-answer.ts";
 import { ensureSshFiles } from "../../providers/machine-ready/effects/ssh-files.ts";
 import type { Context } from "./context.ts";
 import { parseOutputs } from "./outputs.ts";
@@ -64,12 +64,11 @@ export async function openCluster(
   return { ...files, kubeconfig, apiHost: new URL(url).hostname, servers };
 }
 
-/** Servers in their order, but first the first of them whose API answers, where one does. */
+/** Servers in their order, but first one whose API answers, where one does. */
 export async function answeringFirst<Server extends { guest: Guest }>(
   servers: readonly Server[],
 ): Promise<readonly Server[]> {
-  for (const server of servers)
-    if ((await readApi(server.guest, 30)).kind === "answers")
-      return [server, ...servers.filter((each) => each !== server)];
-  return servers;
+  const answer = await firstAnswer(servers, 30);
+  if (answer === undefined) return servers;
+  return [answer.server, ...servers.filter((each) => each !== answer.server)];
 }

@@ -4,8 +4,8 @@ import type { NodeArguments } from "../core/arguments.ts";
 import type { NodeProbe } from "../core/node-script.ts";
 import type { ServerSighting } from "../core/plan.ts";
 import { tokenDigest } from "../core/tokens.ts";
-import { readApi } from "./api.ts";
 import { guestOf, membershipOf, required, type Rollout } from "./at-work.ts";
+import { firstAnswer } from "./first-answer.ts";
 import { awaitProbe } from "./guests.ts";
 
 /** Nodes on their way in. */
@@ -85,13 +85,14 @@ export async function findAnswering(
   mends: boolean,
 ): Promise<NodeArguments> {
   const { guests, deadline, report } = base;
-  for (const { name } of servers)
-    await guestOf({ guests }, name).run("systemctl start --no-block k3s", {
+  const asked = servers.map((node) => ({ node, guest: guestOf({ guests }, node.name) }));
+  for (const { guest } of asked)
+    await guest.run("systemctl start --no-block k3s", {
       purpose: "start k3s",
     });
   for (let looks = 0; ; looks++) {
-    for (const server of servers)
-      if ((await readApi(guestOf({ guests }, server.name), 30)).kind === "answers") return server;
+    const answer = await firstAnswer(asked, 30);
+    if (answer !== undefined) return answer.server.node;
     report(`${deadline.elapsed().toFixed(0)} s: no server's API answers yet`);
     const [first] = servers;
     if (looks === 0 && mends && first !== undefined) await mend(base, first);
