@@ -69,6 +69,8 @@ export class ImageVolumeLab {
   readonly front: FaultFront;
   readonly cache: string;
   uri = "qemu:///system";
+  /** Of images and volumes, in MiB, unless a test says otherwise. */
+  private readonly sizes: { image: number; volume: number };
   private count = 0;
   private readonly environment: NodeJS.ProcessEnv;
 
@@ -77,8 +79,10 @@ export class ImageVolumeLab {
     minio: TestMinio,
     front: FaultFront,
     cache = path.join(group.folder, "cache"),
+    sizes = { image: 64, volume: 128 },
   ) {
     [this.group, this.minio, this.front, this.cache] = [group, minio, front, cache];
+    this.sizes = sizes;
     const set: NodeJS.ProcessEnv = {
       ...this.variables(),
       ...{ MINIO_ACCESS_KEY: undefined, MINIO_SECRET_KEY: undefined },
@@ -93,18 +97,24 @@ export class ImageVolumeLab {
     return ImageVolumeLab.#with(makeVolumeGroup(options));
   }
 
-  /** A lab whose volumes and cache are on a guest. */
+  /** A lab whose volumes and cache are on a guest: small ones, for reading takes it its time. */
   static async makeOn(guest: LvmGuest): Promise<ImageVolumeLab> {
-    const lab = await ImageVolumeLab.#with(guest.makeVolumeGroup(), "/var/lib/groundwork/cache");
+    const lab = await ImageVolumeLab.#with(guest.makeVolumeGroup(), "/var/lib/groundwork/cache", {
+      ...{ image: 16, volume: 64 },
+    });
     lab.uri = guest.uri;
     guest.forward(Number(new URL(lab.front.endpoint).port));
     return lab;
   }
 
-  static async #with(group: TestVolumeGroup, cache?: string): Promise<ImageVolumeLab> {
+  static async #with(
+    group: TestVolumeGroup,
+    cache?: string,
+    sizes?: { image: number; volume: number },
+  ): Promise<ImageVolumeLab> {
     const minio = await startMinio();
     await minio.client.makeBucket("images");
-    return new ImageVolumeLab(group, minio, await startFaultFront(minio.endpoint), cache);
+    return new ImageVolumeLab(group, minio, await startFaultFront(minio.endpoint), cache, sizes);
   }
 
   /** What the provider reads from the environment. */
@@ -195,7 +205,11 @@ export class ImageVolumeLab {
     const bucket = options.bucket ?? "images";
     const raw = path.join(this.group.folder, `${bucket}-${key}.raw`);
     const file = path.join(this.group.folder, `${bucket}-${key}`);
-    const { dataMiB: data = 4, virtualMiB: virtual = 64, tailBytes: tail = 0 } = options;
+    const {
+      dataMiB: data = 4,
+      virtualMiB: virtual = this.sizes.image,
+      tailBytes: tail = 0,
+    } = options;
     // Data at both ends, a hole in the middle.
     const script = `head -c ${String(data / 2)}M /dev/urandom >"$1"; truncate -s ${String(virtual - data / 2)}M "$1"
       head -c ${String((data / 2) * mebibyte + tail)} /dev/urandom >>"$1"; ${options.raw === true ? 'cp "$1" "$2.disk"' : `qemu-img convert -c -f raw -O qcow2 -o compression_type=${options.compression ?? "zlib"},extended_l2=${options.extendedL2 === true ? "on" : "off"} "$1" "$2.disk"`}
@@ -225,13 +239,13 @@ export class ImageVolumeLab {
     return digest;
   }
 
-  /** Arguments of a volume of 128 MiB with the image, through the front. */
+  /** Arguments of a volume of 128 MiB, or 64 on a guest, with the image, through the front. */
   args(image: Pick<TestImage, "key" | "format"> | undefined, more: Properties = {}): Properties {
     return {
       hypervisorUri: this.uri,
       volumeGroup: this.group.name,
       volumeName: `vm${String((this.count += 1))}-root`,
-      sizeGiB: 0.125,
+      sizeGiB: this.sizes.volume / 1024,
       owner: "groundwork/test",
       ...(image && {
         image: {

@@ -37,8 +37,8 @@ describe("an image volume on a host with device mapper", function () {
     assert.equal(props?.["digest"], image.digest);
     assert.equal((await lab.update(made, args)).changed, false);
 
-    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
-    assert.equal(grown.outs["sizeBytes"], 256 * 2 ** 20);
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.125 });
+    assert.equal(grown.outs["sizeBytes"], 128 * 2 ** 20);
     guest.assertContent(lab.device(made), image);
 
     await provider.delete(grown.id, grown.outs);

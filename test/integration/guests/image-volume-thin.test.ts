@@ -59,13 +59,13 @@ describe("an image volume in a thin pool", function () {
     assert.deepEqual([first.outs["provisionedAs"], first.outs["pool"]], ["thin", "pool"]);
     assert.equal((await lab.update(first, args)).changed, false);
 
-    const second = await lab.create(lab.args(image, { sizeGiB: 0.25 }));
+    const second = await lab.create(lab.args(image, { sizeGiB: 0.125 }));
     assert.deepEqual(
       [planOf(second).cache, planOf(second).bytesToFetch, planOf(second).bytesToWrite],
       ["hit", 0, 0],
     );
     assert.deepEqual(planOf(second).steps, ["cloneGolden"]);
-    assert.equal(second.outs["sizeBytes"], 256 * mebibyte);
+    assert.equal(second.outs["sizeBytes"], 128 * mebibyte);
     guest.assertContent(lab.device(second), image);
 
     for (const made of [first, second]) await provider.delete(made.id, made.outs);
@@ -120,14 +120,14 @@ describe("an image volume in a thin pool", function () {
     const args = lab.args(undefined, { thinPool: "pool" });
     const made = await lab.create(args);
     assert.deepEqual(planOf(made).steps, ["createVolume", "markPopulated"]);
-    const grown = await lab.update(made, { ...args, sizeGiB: 0.25 });
-    assert.equal(grown.outs["sizeBytes"], 256 * mebibyte);
+    const grown = await lab.update(made, { ...args, sizeGiB: 0.125 });
+    assert.equal(grown.outs["sizeBytes"], 128 * mebibyte);
     assert.equal(report("data_percent", volumeOf(made)), "0.00");
     await provider.delete(grown.id, grown.outs);
   });
 
   it("is written in place with another image, and nothing of the former shows", async () => {
-    const former = await lab.image({ dataMiB: 16, virtualMiB: 96 });
+    const former = await lab.image({ dataMiB: 16, virtualMiB: 48 });
     const args = lab.args(former);
     const made = await lab.create(args);
     const updated = await lab.update(made, {
