@@ -55,7 +55,7 @@ describe("a lab from nothing to nothing", function () {
   });
 
   const pulumi = (args: string): Promise<Outcome> =>
-    lab.shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+    lab.shell(`node_modules/.bin/pulumi ${args} --non-interactive --stack ${stack}`);
   /** Runs a command in the guest by the SSH command that `make up` printed. */
   const inGuest = async (command: string): Promise<string> =>
     (await succeed(lab.shell(`${sshCommand} ${JSON.stringify(command)}`))).trim();

@@ -42,7 +42,7 @@ describe("the components on a real libvirt", function () {
     return succeed(lab.shell(command, 200));
   };
   const pulumi = (args: string): Promise<string> =>
-    shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+    shell(`node_modules/.bin/pulumi ${args} --non-interactive --stack ${stack}`);
   const up = (): Promise<string> => pulumi("up --yes --skip-preview --exclude '**MachineReady**'");
   const virsh = (...args: string[]): string =>
     execFileSync("virsh", ["-c", facts.hypervisor.uri, ...args], { encoding: "utf8" });

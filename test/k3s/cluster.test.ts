@@ -144,7 +144,7 @@ describe("a k3s cluster from nothing to nothing", function () {
   });
 
   const pulumi = (args: string): Promise<Outcome> =>
-    lab.shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+    lab.shell(`node_modules/.bin/pulumi ${args} --non-interactive --stack ${stack}`);
   const outputs = async (): Promise<Outputs> =>
     JSON.parse(await succeed(pulumi("stack output --json --show-secrets"))) as Outputs;
   /** kubectl on this machine, with the kubeconfig that `make kubeconfig` wrote. */

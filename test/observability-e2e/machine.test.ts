@@ -70,7 +70,7 @@ describe("the observability lab on a machine of its own, from nothing to nothing
   const editStack = (...edits: Parameters<typeof editStackFile>[1]): void =>
     fs.writeFileSync(lab.stackFile, editStackFile(fs.readFileSync(lab.stackFile, "utf8"), edits));
   const pulumi = (args: string): Promise<Outcome> =>
-    lab.shell(`npx pulumi ${args} --non-interactive --stack ${stack}`);
+    lab.shell(`node_modules/.bin/pulumi ${args} --non-interactive --stack ${stack}`);
   const ssh = (command: string): Promise<Outcome> =>
     lab.shell(`ssh -F ${lab.home}/ssh/${stack}/config ${machine} ${JSON.stringify(command)}`);
   const inGuest = async (command: string): Promise<string> => (await succeed(ssh(command))).trim();
