@@ -34,8 +34,8 @@ interface Lane {
 
 /**
  * The mochas of a run: those of a step side by side, the steps one after the other. Tests with guests
- * and clusters mostly wait for them, so the others run meanwhile, all but outages, which make both take
- * about as long; end-to-end tests look at the whole machine and run alone.
+ * and clusters mostly wait for them, so the others run meanwhile, all but those of Compose projects, which
+ * make both take about as long; end-to-end tests look at the whole machine and run alone.
  */
 function planSteps(chosen: readonly string[]): Lane[][] {
   const lanes = (kind: string, ...all: Lane[]): Lane[] => (chosen.includes(kind) ? all : []);
@@ -46,8 +46,8 @@ function planSteps(chosen: readonly string[]): Lane[][] {
       "integration",
       { title: "integration tests", folders: ["test/integration"] },
       {
-        title: "tests with guests, clusters and outages",
-        folders: ["guests", "clusters", "outages"].map((each) => `test/integration/${each}`),
+        title: "tests with guests, clusters and projects",
+        folders: ["guests", "clusters", "compose"].map((each) => `test/integration/${each}`),
       },
     ),
     lanes("e2e", { title: "end-to-end tests", folders: ["test/e2e/**"] }),

@@ -15,7 +15,7 @@ describe("the command that runs the tests", function () {
   it("adds up the lanes that ran side by side", async () => {
     const { stdout, exitCode } = await run();
     assert.match(stdout, /\n0 passed, 0 failed, 0 skipped$/);
-    assert.match(stdout, /with guests, clusters and outages, which ran meanwhile/);
+    assert.match(stdout, /with guests, clusters and projects, which ran meanwhile/);
     assert.equal(exitCode, 0, stdout);
   });
 

@@ -1,10 +1,10 @@
 import * as assert from "node:assert/strict";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { openImageStore } from "../../images/effects/store.ts";
-import { ensureArchive } from "../../scripts/lib/container-images.ts";
-import { busybox, useComposeLab } from "../support/compose-lab.ts";
-import { startMinio, type TestMinio } from "../support/minio.ts";
+import { openImageStore } from "../../../images/effects/store.ts";
+import { ensureArchive } from "../../../scripts/lib/container-images.ts";
+import { busybox, useComposeLab } from "../../support/compose-lab.ts";
+import { startMinio, type TestMinio } from "../../support/minio.ts";
 
 describe("images of a Compose project out of the object store", function () {
   this.timeout(300_000);

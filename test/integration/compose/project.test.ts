@@ -2,11 +2,15 @@ import * as assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import * as fs from "node:fs";
 import * as path from "node:path";
-import { deploy, desiredFiles, examine } from "../../providers/compose-project/effects/project.ts";
-import { removeProject } from "../../providers/compose-project/effects/remove.ts";
-import { openHost } from "../../providers/host/effects/host.ts";
-import { busybox, useComposeLab } from "../support/compose-lab.ts";
-import { startSshd } from "../support/sshd.ts";
+import {
+  deploy,
+  desiredFiles,
+  examine,
+} from "../../../providers/compose-project/effects/project.ts";
+import { removeProject } from "../../../providers/compose-project/effects/remove.ts";
+import { openHost } from "../../../providers/host/effects/host.ts";
+import { busybox, useComposeLab } from "../../support/compose-lab.ts";
+import { startSshd } from "../../support/sshd.ts";
 
 describe("a Compose project on a host over SSH", function () {
   this.timeout(300_000);

@@ -1,6 +1,6 @@
 import * as assert from "node:assert/strict";
-import { useComposeLab } from "../support/compose-lab.ts";
-import { PulumiProject } from "../support/pulumi-project.ts";
+import { useComposeLab } from "../../support/compose-lab.ts";
+import { PulumiProject } from "../../support/pulumi-project.ts";
 
 describe("a Compose project under Pulumi", function () {
   this.timeout(300_000);
