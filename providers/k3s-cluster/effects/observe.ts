@@ -1,3 +1,4 @@
+import type { Guest } from "../../host/effects/host.ts";
 import type { ClusterArguments } from "../core/arguments.ts";
 import type { ObservedNode } from "../core/observed.ts";
 import { readKubeconfig } from "./api.ts";
@@ -11,25 +12,23 @@ const patienceSeconds = 20;
 export async function observeCluster(
   args: ClusterArguments,
 ): Promise<readonly ObservedNode[] | undefined> {
-  const servers = args.nodes.filter(({ role }) => role === "server");
-  const guests = [...(await openNodes(args, servers)).values()];
-  const answer = await firstAnswer(
-    guests.map((guest) => ({ guest })),
-    patienceSeconds,
-  );
-  return answer?.nodes;
+  const servers = (await openServers(args)).map((guest) => ({ guest }));
+  return (await firstAnswer(servers, patienceSeconds))?.nodes;
 }
 
 /** The kubeconfig of the first server that gives it. @throws GroundworkError of the last one. */
 export async function readCurrentKubeconfig(args: ClusterArguments): Promise<string> {
-  const servers = args.nodes.filter(({ role }) => role === "server");
-  const guests = [...(await openNodes(args, servers)).values()];
   let failure: unknown = new Error("a cluster has a server");
-  for (const guest of guests)
+  for (const guest of await openServers(args))
     try {
       return await readKubeconfig(guest);
     } catch (error) {
       failure = error;
     }
   throw failure;
+}
+
+async function openServers(args: ClusterArguments): Promise<readonly Guest[]> {
+  const servers = args.nodes.filter(({ role }) => role === "server");
+  return [...(await openNodes(args, servers)).values()];
 }
